@@ -1,0 +1,2 @@
+//! `streamhub`: Stream Hub on one machine and from the shell.
+fn main() {}

@@ -1,0 +1,3 @@
+//! One camera: source, clock, pipeline, frames on NATS.
+
+pub mod picture;

@@ -1,0 +1,2 @@
+//! `streamhub-ingest`: one camera in, timestamped JPEG frames on NATS out.
+fn main() {}

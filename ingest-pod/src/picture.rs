@@ -1,0 +1,1 @@
+//! Pictures without `GStreamer`: scaling, colour, JPEG.

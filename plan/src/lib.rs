@@ -1,0 +1,1 @@
+//! The brain: cameras and hubs in, what should run out. Pure.

@@ -1,0 +1,1 @@
+//! Real servers, real footage and process guards for the tests.

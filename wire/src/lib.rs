@@ -1,0 +1,1 @@
+//! What crosses NATS: subjects, metadata, feedback, status; publisher and subscriber.
