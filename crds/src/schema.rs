@@ -1,0 +1,94 @@
+//! Helpers that shape generated schemas into what an API server accepts.
+
+use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value, json};
+
+use crate::values::ObjectName;
+
+/// One CEL rule, reported on the object that it stands on.
+pub(crate) fn rule(rule: &str, message: &str) -> Value {
+    json!({"rule": rule, "message": message})
+}
+
+/// One CEL rule, reported on a field below the object that it stands on.
+pub(crate) fn rule_at(field: &str, rule: &str, message: &str) -> Value {
+    json!({"rule": rule, "message": message, "fieldPath": field})
+}
+
+/// The schema of a whole object: name rules, and the spec as `T` describes it.
+///
+/// Written by hand because kube's derive can restrict neither `metadata.name` nor default a `spec`.
+pub(crate) fn root<T: JsonSchema>(
+    generator: &mut SchemaGenerator,
+    kind: &str,
+    description: &str,
+    default_spec: bool,
+) -> Schema {
+    let mut spec = generator.subschema_for::<T>();
+    let mut schema = json_schema!({
+        "type": "object",
+        "title": kind,
+        "description": description,
+        "required": ["spec"],
+        "x-kubernetes-validations": [rule_at(
+            ".metadata.name",
+            &format!("self.metadata.name.matches('{}')", ObjectName::PATTERN),
+            ObjectName::MESSAGE,
+        )],
+    });
+    Plain.transform(&mut spec);
+    let mut spec = spec.to_value();
+    if let (true, Some(spec)) = (default_spec, spec.as_object_mut()) {
+        spec.insert("default".to_owned(), json!({}));
+    }
+    schema.insert(
+        "properties".to_owned(),
+        json!({
+            "metadata": {
+                "type": "object",
+                "properties": {
+                    "name": {"type": "string", "maxLength": ObjectName::MAX_LENGTH},
+                    "generateName": {"type": "string"},
+                },
+            },
+            "spec": spec,
+        }),
+    );
+    schema
+}
+
+/// Removes what schemars says and an API server does not want: `null` beside a type, Rust's number formats.
+struct Plain;
+
+impl Transform for Plain {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let Some(object) = schema.as_object_mut() else {
+            return;
+        };
+        without_null(object);
+        object.remove("format");
+    }
+}
+
+fn without_null(object: &mut Map<String, Value>) {
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|kind| kind != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            object.insert("type".to_owned(), only);
+        }
+    }
+    let Some(Value::Array(branches)) = object.get_mut("anyOf") else {
+        return;
+    };
+    branches.retain(|branch| branch.get("type") != Some(&Value::from("null")));
+    if let [Value::Object(only)] = branches.as_slice() {
+        let only = only.clone();
+        object.remove("anyOf");
+        for (key, value) in only {
+            object.entry(key).or_insert(value);
+        }
+    }
+}

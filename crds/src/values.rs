@@ -1,0 +1,30 @@
+//! Field types that are valid by construction: made once at the edge, never checked again inside.
+//!
+//! Each carries its own `OpenAPI` schema, so that what Rust refuses an API server refuses too, with the same message.
+
+mod fps;
+mod names;
+mod numbers;
+mod text;
+mod ttl;
+mod urls;
+
+pub use fps::Fps;
+pub(crate) use names::TOKEN_PATTERN;
+pub use names::{ObjectName, SecretKey, SecretName, SubjectPrefix, SubjectToken};
+pub use numbers::{Dimension, Quality};
+pub use ttl::Ttl;
+pub use urls::{FileUri, NatsUrl, RtspUrl};
+
+/// A value outside what its field allows. The text is the rule's message and never holds the value itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct InvalidValue {
+    message: &'static str,
+}
+
+impl InvalidValue {
+    pub(crate) const fn new(message: &'static str) -> Self {
+        Self { message }
+    }
+}

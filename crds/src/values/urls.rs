@@ -1,0 +1,166 @@
+//! Addresses of cameras, files and NATS servers.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+use super::text::{shown_as_written, text_type};
+use crate::schema::rule;
+
+const HOST_AND_REST: &str =
+    r"([^/?#]*@)?([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?([/?][^\\s#]*)?$";
+const RTSP_MESSAGE: &str =
+    "must be rtsp:// or rtsps://, then a host and, where needed, a port and a path";
+const RTSP_USERINFO: &str = "must not contain a user or password: put them into a Secret with the keys username and password, and name it in credentialsSecretRef";
+const NATS_MESSAGE: &str =
+    "must be nats://, tls://, ws:// or wss://, then one host and, where needed, a port";
+const NATS_USERINFO: &str = "must not contain a user, password or token: put them into a Secret and name it in credentialsSecretRef";
+const FILE_MESSAGE: &str = "must be a local file: a path, or file:// and an absolute path";
+
+fn url_rules(schemes: &str, message: &str, userinfo: &str) -> Vec<serde_json::Value> {
+    vec![
+        rule(
+            &format!("self.matches('^({schemes})://{HOST_AND_REST}')"),
+            message,
+        ),
+        rule("!self.matches('^[a-z]+://[^/?#]*@')", userinfo),
+    ]
+}
+
+/// Mirrors the CEL rules of [`url_rules`].
+fn check_url(
+    text: &str,
+    schemes: &[&str],
+    message: &'static str,
+    userinfo: &'static str,
+) -> Option<&'static str> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Some(message);
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let Some((authority, after)) = rest.split_at_checked(end) else {
+        return Some(message);
+    };
+    let (before, host) = match authority.rsplit_once('@') {
+        Some((before, host)) => (Some(before), host),
+        None => (None, authority),
+    };
+    let strange = |character: char| character.is_ascii_whitespace() || character == '#';
+    if !schemes.contains(&scheme) || !is_host_and_port(host) || after.contains(strange) {
+        return Some(message);
+    }
+    before.map(|_| userinfo)
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let port_is_good = port.is_none_or(|port| {
+        (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let host_is_good = match bracketed {
+        Some(address) => {
+            !address.is_empty()
+                && address
+                    .bytes()
+                    .all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
+        }
+        None => {
+            !host.is_empty()
+                && host
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+        }
+    };
+    port_is_good && host_is_good
+}
+
+text_type! {
+    /// Where an RTSP camera is: `rtsp://` or `rtsps://`, with no user or password in it.
+    ///
+    /// A query may still carry a token, so `Display` and `Debug` show only scheme, host, port and path.
+    RtspUrl, min 1, max 1024,
+    rules url_rules("rtsps?", RTSP_MESSAGE, RTSP_USERINFO),
+    check |text| check_url(text, &["rtsp", "rtsps"], RTSP_MESSAGE, RTSP_USERINFO)
+}
+
+impl RtspUrl {
+    /// Scheme, host, port and path: what logs, statuses and frame metadata may show.
+    pub fn public(&self) -> &str {
+        self.as_str().split(['?', '#']).next().unwrap_or_default()
+    }
+
+    /// Whether the connection is to be encrypted.
+    pub fn is_tls(&self) -> bool {
+        self.as_str().starts_with("rtsps://")
+    }
+}
+
+impl fmt::Display for RtspUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.public())
+    }
+}
+
+impl fmt::Debug for RtspUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.public(), formatter)
+    }
+}
+
+text_type! {
+    /// Where a NATS server is: `nats://`, `tls://`, `ws://` or `wss://`, with no user, password or token in it.
+    NatsUrl, min 1, max 1024,
+    rules url_rules("nats|tls|ws|wss", NATS_MESSAGE, NATS_USERINFO),
+    check |text| check_url(text, &["nats", "tls", "ws", "wss"], NATS_MESSAGE, NATS_USERINFO)
+}
+shown_as_written!(NatsUrl);
+
+text_type! {
+    /// Where a local file is: an absolute path, `file://` and an absolute path, or a path relative to the folder of
+    /// the document that names it.
+    FileUri, min 1, max 4096,
+    rules vec![rule("!self.matches('^[A-Za-z][A-Za-z0-9+.-]*://') || self.startsWith('file:///')", FILE_MESSAGE)],
+    check |text| {
+        let remote = text.split_once("://").is_some_and(|(scheme, _)| {
+            scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+                && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'.' | b'-'))
+        });
+        (remote && !text.starts_with("file:///")).then_some(FILE_MESSAGE)
+    }
+}
+shown_as_written!(FileUri);
+
+impl FileUri {
+    /// The path that is meant, a relative one below `folder`. `%xx` in a `file://` form stands for one byte.
+    pub fn path(&self, folder: &Path) -> PathBuf {
+        match self.as_str().strip_prefix("file://") {
+            Some(encoded) => decoded(encoded),
+            None => folder.join(self.as_str()),
+        }
+    }
+}
+
+fn decoded(encoded: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut rest = encoded;
+    while let Some(at) = rest.find('%') {
+        let (before, escape) = rest.split_at(at);
+        bytes.extend_from_slice(before.as_bytes());
+        let byte = escape
+            .get(1..3)
+            .filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        bytes.push(byte.unwrap_or(b'%'));
+        let used = if byte.is_some() { 3 } else { 1 };
+        rest = escape.get(used..).unwrap_or_default();
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    OsString::from_vec(bytes).into()
+}
