@@ -1,0 +1,231 @@
+//! The plan: what should run.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use streamhub_crds::{Camera, NatsUrl, StreamHub};
+
+use crate::key::CameraKey;
+use crate::reason::Reason;
+use crate::secrets::SecretNeed;
+use crate::{conflict, hash, secrets};
+
+const DEFAULT_HUB: &str = "default";
+
+/// What a body knows of a camera besides its documents.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// Its identity.
+    pub uid: String,
+    /// When it was made, UNIX milliseconds; of two that want one thing the older wins, then the smaller name.
+    pub created: u64,
+    /// Counts changes of its specification.
+    pub generation: i64,
+    /// The highest incarnation that it had, 0 for none.
+    pub incarnation: u64,
+    /// The effective hub of what runs for it; `None` when nothing does.
+    pub running: Option<StreamHub>,
+}
+
+/// What a plan is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// All cameras.
+    pub cameras: &'a [Camera],
+    /// All hubs that are written.
+    pub hubs: &'a [StreamHub],
+    /// What is known of the cameras; one that is not here is new.
+    pub facts: &'a BTreeMap<CameraKey, Facts>,
+    /// The installation's own NATS server, for hubs that name none.
+    pub nats: Option<&'a NatsUrl>,
+}
+
+/// What should run, and why the rest does not: every camera is in exactly one of the two.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plan {
+    /// What should run.
+    pub runs: BTreeMap<CameraKey, Run>,
+    /// What should not.
+    pub refused: BTreeMap<CameraKey, Reason>,
+}
+
+/// One camera that should run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// The camera's document, with identity and generation.
+    pub camera: Camera,
+    /// The hub as the camera's process should see it, implied or written, with its NATS URL.
+    pub hub: StreamHub,
+    /// The incarnation must be above this.
+    pub incarnation_above: u64,
+    /// The Secrets that the process may see.
+    pub secrets: Vec<SecretNeed>,
+    /// Changes with everything that the process is told.
+    pub config_hash: String,
+    /// Changes with what can't be taken over in place: identity, hub, NATS server, kind of source, Secrets.
+    pub process_hash: String,
+    /// Something is wrong, though it runs on: its hub is gone.
+    pub notice: Option<Reason>,
+}
+
+impl Run {
+    /// Name of its pod or process.
+    pub fn process_name(&self) -> String {
+        format!(
+            "cam-{}",
+            self.camera.metadata.name.as_deref().unwrap_or_default()
+        )
+    }
+
+    /// What every subject of its hub begins with.
+    pub fn prefix(&self) -> String {
+        let namespace = self.hub.metadata.namespace.as_deref().unwrap_or_default();
+        self.hub.spec.subject_prefix(
+            namespace,
+            self.hub.metadata.name.as_deref().unwrap_or_default(),
+        )
+    }
+}
+
+/// Whether any camera needs the installation's own NATS server.
+pub fn needs_own_nats(cameras: &[Camera], hubs: &[StreamHub]) -> bool {
+    cameras
+        .iter()
+        .filter(|camera| camera.spec.enabled)
+        .any(|camera| {
+            let named =
+                written_hub(camera, hubs).and_then(|hub| hub.spec.nats.as_ref()?.url.as_ref());
+            named.is_none() && (written_hub(camera, hubs).is_some() || is_default(camera))
+        })
+}
+
+/// Decides for every camera.
+pub fn plan(input: &Input) -> Plan {
+    let unknown = Facts {
+        created: u64::MAX,
+        ..Facts::default()
+    };
+    let mut cameras: Vec<(CameraKey, &Camera, &Facts)> = input
+        .cameras
+        .iter()
+        .map(|camera| (CameraKey::of(camera), camera))
+        .map(|(key, camera)| {
+            let facts = input.facts.get(&key).unwrap_or(&unknown);
+            (key, camera, facts)
+        })
+        .collect();
+    cameras.sort_by(|(a, _, a_facts), (b, _, b_facts)| {
+        (a_facts.created, a).cmp(&(b_facts.created, b))
+    });
+
+    let mut holders: BTreeMap<(String, String), CameraKey> = BTreeMap::new();
+    let mut plan = Plan::default();
+    for (key, camera, facts) in cameras {
+        match decide(input, &key, camera, facts, &mut holders) {
+            Ok(run) => drop(plan.runs.insert(key, run)),
+            Err(reason) => drop(plan.refused.insert(key, reason)),
+        }
+    }
+    plan
+}
+
+fn decide(
+    input: &Input,
+    key: &CameraKey,
+    camera: &Camera,
+    facts: &Facts,
+    holders: &mut BTreeMap<(String, String), CameraKey>,
+) -> Result<Run, Reason> {
+    if !camera.spec.enabled {
+        return Err(Reason::Disabled);
+    }
+    let (hub, notice) = effective_hub(input, key, camera, facts)?;
+    if let Some(claim) = conflict::claim(camera) {
+        let place = (key.namespace.clone(), claim.identity);
+        if let Some(older) = holders.get(&place) {
+            return Err(Reason::Conflict {
+                older: older.clone(),
+                url: claim.shown,
+            });
+        }
+        holders.insert(place, key.clone());
+    }
+    Ok(run(camera, hub, facts, notice))
+}
+
+/// The hub with its NATS URL. A hub that went away leaves what runs alone: it keeps the hub that it had.
+fn effective_hub(
+    input: &Input,
+    key: &CameraKey,
+    camera: &Camera,
+    facts: &Facts,
+) -> Result<(StreamHub, Option<Reason>), Reason> {
+    let name = camera.spec.hub_ref.name.as_str();
+    let mut hub = match written_hub(camera, input.hubs) {
+        Some(hub) => hub.clone(),
+        None if name == DEFAULT_HUB => StreamHub::implied(&key.namespace),
+        None => {
+            let reason = Reason::HubNotFound {
+                hub: name.to_owned(),
+            };
+            return facts
+                .running
+                .clone()
+                .map(|hub| (hub, Some(reason.clone())))
+                .ok_or(reason);
+        }
+    };
+    hub.metadata.namespace = Some(key.namespace.clone());
+    let nats = hub.spec.nats.get_or_insert_default();
+    if nats.url.is_none() {
+        nats.url = input.nats.cloned();
+    }
+    if nats.url.is_none() {
+        return Err(Reason::NatsUnknown {
+            hub: name.to_owned(),
+        });
+    }
+    Ok((hub, None))
+}
+
+fn run(camera: &Camera, hub: StreamHub, facts: &Facts, notice: Option<Reason>) -> Run {
+    let mut camera = camera.clone();
+    let key = CameraKey::of(&camera);
+    camera.metadata.namespace = Some(key.namespace);
+    camera.metadata.uid = Some(facts.uid.clone());
+    camera.metadata.generation = Some(facts.generation);
+    let secrets = secrets::needs(&camera, &hub);
+    let process = json!({
+        "uid": facts.uid,
+        "hub": hub.metadata.name,
+        "nats": hub.spec.nats,
+        "source": camera.source_kind().as_str(),
+        "secrets": secrets,
+    });
+    Run {
+        config_hash: hash::of(&(&camera.spec, &hub.metadata.name, &hub.spec)),
+        process_hash: hash::of(&process),
+        incarnation_above: facts.incarnation,
+        secrets,
+        camera,
+        hub,
+        notice,
+    }
+}
+
+fn written_hub<'a>(camera: &Camera, hubs: &'a [StreamHub]) -> Option<&'a StreamHub> {
+    let namespace = CameraKey::of(camera).namespace;
+    hubs.iter().find(|hub| {
+        hub.metadata.name.as_deref() == Some(camera.spec.hub_ref.name.as_str())
+            && hub
+                .metadata
+                .namespace
+                .as_deref()
+                .unwrap_or(streamhub_crds::DEFAULT_NAMESPACE)
+                == namespace
+    })
+}
+
+fn is_default(camera: &Camera) -> bool {
+    camera.spec.hub_ref.name.as_str() == DEFAULT_HUB
+}
