@@ -8,6 +8,7 @@ pub mod certificates;
 pub mod nats;
 pub mod paths;
 pub mod process;
+pub mod testcam;
 pub mod wait;
 
 pub use certificates::Certificates;
