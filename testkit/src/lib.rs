@@ -8,6 +8,7 @@ pub mod certificates;
 pub mod nats;
 pub mod paths;
 pub mod process;
+pub mod rtsp;
 pub mod testcam;
 pub mod wait;
 
@@ -15,5 +16,6 @@ pub use certificates::Certificates;
 pub use nats::{NatsOptions, NatsServer};
 pub use paths::{cache_dir, clip, footage, free_port, repository, target_bin};
 pub use process::Proc;
+pub use rtsp::{Testcam, TestcamOptions, Vlc};
 pub use rustix::process::Signal;
 pub use wait::{eventually, eventually_async};
