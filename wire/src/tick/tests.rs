@@ -1,0 +1,173 @@
+use super::*;
+use proptest::prelude::*;
+
+const NOW_US: i64 = 1_795_244_278_123_457;
+
+fn grid(num: u32, den: u32) -> TickGrid {
+    TickGrid::new(num, den).unwrap()
+}
+
+/// Timestamps of a source with the given interval; `jitter` in -1..1 scales to that fraction of the interval.
+fn source(interval_us: f64, jitter: &[f64], amount: f64) -> Vec<i64> {
+    jitter
+        .iter()
+        .enumerate()
+        .map(|(i, j)| NOW_US + ((i as f64 + j * amount) * interval_us) as i64)
+        .collect()
+}
+
+fn due(gate: &mut RateGate, timestamps: &[i64]) -> Vec<i64> {
+    timestamps
+        .iter()
+        .filter_map(|ts| match gate.offer(*ts) {
+            Offer::Due { k, .. } => Some(k),
+            Offer::Surplus => None,
+        })
+        .collect()
+}
+
+#[test]
+fn one_instant_is_the_same_number_at_15_and_30_fps() {
+    for k in [0, 1, 7, 26_928_664_171] {
+        assert_eq!(grid(15, 1).tick_us(k), grid(30, 1).tick_us(2 * k));
+    }
+    assert_eq!(
+        grid(30_000, 1001).tick_us(1),
+        33_367,
+        "33366.67 rounds to the nearest"
+    );
+    assert_eq!(grid(64, 1).tick_us(1), 15_625);
+    assert_eq!(grid(128, 1).tick_us(1), 7_813, "7812.5 rounds up");
+}
+
+#[test]
+fn impossible_rates_have_no_grid() {
+    for (num, den) in [(0, 1), (1, 0), (241, 1), (482, 2)] {
+        assert!(TickGrid::new(num, den).is_err());
+    }
+    assert!(TickGrid::new(240, 1).is_ok());
+    assert!(TickGrid::new(1, 3600).is_ok());
+}
+
+#[test]
+fn ten_seconds_give_the_right_count_below_at_and_above_the_cameras_rate() {
+    for (camera_fps, rate, expected) in [
+        (30.0, 15, 150),
+        (25.0, 15, 150),
+        (30.0, 7, 70),
+        (60.0, 1, 10),
+        (15.0, 15, 150),
+        (10.0, 15, 100),
+        (16.0, 15, 150),
+        (29.97, 30, 300),
+    ] {
+        let frames = vec![0.0; (camera_fps * 10.0) as usize];
+        let mut gate = RateGate::new(grid(rate, 1));
+        let count = due(&mut gate, &source(1e6 / camera_fps, &frames, 0.0)).len();
+        assert!(
+            (expected..=expected + 2)
+                .contains(&(count as i32 + i32::from(camera_fps > 29.0 && rate == 30))),
+            "{camera_fps} fps at {rate}: {count}"
+        );
+    }
+}
+
+#[test]
+fn a_fast_source_gives_each_tick_the_frame_nearest_to_it() {
+    let grid = grid(10, 1);
+    let mut gate = RateGate::new(grid);
+    let timestamps = source(10_000.0, &[0.0; 500], 0.0);
+    for (i, ts) in timestamps.iter().enumerate() {
+        if let Offer::Due { tick_us, .. } = gate.offer(*ts)
+            && i > 30
+        {
+            assert!((tick_us - ts).abs() <= 5_001, "{}", tick_us - ts);
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_steps_back_does_not_silence_the_camera() {
+    let mut gate = RateGate::new(grid(15, 1));
+    due(&mut gate, &source(66_667.0, &[0.0; 20], 0.0));
+    gate.new_epoch();
+    let hour_ago = NOW_US - 3_600_000_000;
+    assert!(matches!(gate.offer(hour_ago), Offer::Due { .. }));
+}
+
+#[test]
+fn a_new_epoch_at_the_same_time_reuses_no_tick() {
+    let mut gate = RateGate::new(grid(15, 1));
+    let Offer::Due { k: first, .. } = gate.offer(NOW_US) else {
+        panic!("the first frame is due")
+    };
+    gate.new_epoch();
+    let Offer::Due { k: second, .. } = gate.offer(NOW_US + 1_000) else {
+        panic!("within 1.5 intervals")
+    };
+    assert_eq!(second, first + 1);
+}
+
+#[test]
+fn a_pause_of_a_fast_source_does_not_make_it_a_slow_one() {
+    let mut gate = RateGate::new(grid(15, 1));
+    due(&mut gate, &source(33_333.0, &[0.0; 40], 0.0));
+    let later: Vec<i64> = source(33_333.0, &[0.0; 60], 0.0)
+        .iter()
+        .map(|ts| ts + 5_000_000)
+        .collect();
+    let count = due(&mut gate, &later).len();
+    assert!((30..=31).contains(&count), "{count}");
+}
+
+#[test]
+fn a_held_frame_comes_once_per_tick() {
+    let mut gate = RateGate::new(grid(10, 1));
+    let count = (0..100)
+        .filter(|i| gate.hold(NOW_US + i * 20_000).is_some())
+        .count();
+    assert!((20..=21).contains(&count), "{count}");
+}
+
+proptest! {
+    #[test]
+    fn no_tick_is_used_twice_and_ticks_rise(
+        interval_us in 1_000.0..500_000.0f64,
+        num in 1u32..=240,
+        jitter in prop::collection::vec(-1.0..1.0f64, 10..300),
+        amount in 0.0..3.0f64,
+    ) {
+        let mut gate = RateGate::new(grid(num, 1));
+        let ks = due(&mut gate, &source(interval_us, &jitter, amount));
+        prop_assert!(ks.windows(2).all(|pair| pair[1] > pair[0]));
+    }
+
+    #[test]
+    fn a_camera_as_slow_as_the_rate_or_slower_loses_no_frame(
+        num in 1u32..=60,
+        slower in 1.0..4.0f64,
+        phase_us in 0i64..1_000_000,
+        jitter in prop::collection::vec(-1.0..1.0f64, 10..300),
+    ) {
+        let grid = grid(num, 1);
+        let mut gate = RateGate::new(grid);
+        let timestamps: Vec<i64> = source(grid.interval_us() * slower, &jitter, 0.4).iter().map(|ts| ts + phase_us).collect();
+        prop_assert_eq!(due(&mut gate, &timestamps).len(), timestamps.len());
+    }
+
+    #[test]
+    fn a_faster_camera_gives_every_tick_one_frame(
+        num in 1u32..=30,
+        faster in 1.3..8.0f64,
+        phase_us in 0i64..1_000_000,
+        jitter in prop::collection::vec(-1.0..1.0f64, 400..401),
+    ) {
+        let grid = grid(num, 1);
+        let mut gate = RateGate::new(grid);
+        let interval = grid.interval_us() / faster;
+        let timestamps: Vec<i64> = source(interval, &jitter, 0.1).iter().map(|ts| ts + phase_us).collect();
+        let count = due(&mut gate, &timestamps).len() as f64;
+        let ticks = 400.0 / faster;
+        prop_assert!((count - ticks).abs() <= 3.0, "{} of {}", count, ticks);
+    }
+}
