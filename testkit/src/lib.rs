@@ -5,6 +5,8 @@
 //! the error says so.
 
 pub mod certificates;
+pub mod credentials;
+pub mod folder;
 pub mod nats;
 pub mod paths;
 pub mod process;
@@ -13,6 +15,8 @@ pub mod testcam;
 pub mod wait;
 
 pub use certificates::Certificates;
+pub use credentials::JwtAccount;
+pub use folder::Folder;
 pub use nats::{NatsOptions, NatsServer};
 pub use paths::{cache_dir, clip, footage, free_port, repository, target_bin};
 pub use process::Proc;
