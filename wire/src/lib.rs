@@ -23,3 +23,9 @@ pub fn hub_time_us() -> i64 {
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |elapsed| elapsed.as_micros() as i64)
 }
+
+/// Reads a JSON object. Serde alone would also take an array for a struct, field by field.
+fn parse_object<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(json)?;
+    serde_json::from_value(object.into())
+}

@@ -17,7 +17,10 @@ pub const METADATA_VERSION: u32 = 1;
 
 /// What is known about one frame. Times are microseconds since 1970 here and UNIX seconds with six decimals on the wire.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(title = "Stream Hub frame metadata")]
+#[schemars(
+    title = "Stream Hub frame metadata",
+    description = "Header `Streamhub-Metadata` of a frame, and payload of the meta subjects. Readers ignore fields they do not know."
+)]
 pub struct Metadata {
     /// The camera's name.
     pub stream_id: String,
@@ -78,7 +81,7 @@ pub struct Capture {
     /// Where the time comes from.
     pub source: CaptureSource,
     /// Bound of jitter, mapping and the node's clock in milliseconds, without the camera's own constant delay; null when the clock is not synchronised.
-    #[schemars(required)]
+    #[schemars(required, schema_with = "number_or_null")]
     pub error_ms: Option<f64>,
 }
 
@@ -108,6 +111,10 @@ impl CaptureSource {
             Self::Arrival => "arrival",
         }
     }
+}
+
+fn number_or_null(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": ["number", "null"]})
 }
 
 /// A header that is no metadata.

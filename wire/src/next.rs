@@ -77,7 +77,7 @@ impl NextRequest {
         if body.is_empty() {
             return Ok((None, DEFAULT_WAIT));
         }
-        let request: Self = serde_json::from_slice(body).map_err(|_| NextRefusal::BadRequest)?;
+        let request: Self = crate::parse_object(body).map_err(|_| NextRefusal::BadRequest)?;
         let wait = match &request.wait {
             Some(text) => parse_wait(text).ok_or(NextRefusal::BadRequest)?,
             None => DEFAULT_WAIT,

@@ -116,7 +116,7 @@ impl CameraStatus {
 
     /// Reads a payload; unknown fields are ignored and missing ones take their defaults.
     pub fn parse(payload: &[u8]) -> Result<Self, StatusError> {
-        Ok(serde_json::from_slice(payload)?)
+        Ok(crate::parse_object(payload)?)
     }
 
     /// The payload.

@@ -24,7 +24,7 @@ fn nothing_is_published_before_a_round_trip_and_the_listening_time() {
     let mut fence = Fence::new(identity("u", 1, 1, "a"));
     assert!(!fence.may_publish());
     fence.connected();
-    assert_eq!(fence.poll(now + Duration::from_secs(60)), None);
+    assert_eq!(fence.poll(now + Duration::from_mins(1)), None);
     fence.round_trip(now);
     assert_eq!(fence.poll(now + LISTEN / 2), None);
     assert!(!fence.may_publish());
@@ -68,7 +68,7 @@ fn fenced_is_for_good() {
     fence.disconnected();
     assert_eq!(fence.connected(), FenceAction::PublishStatus);
     fence.round_trip(now);
-    fence.poll(now + Duration::from_secs(3600));
+    fence.poll(now + Duration::from_hours(1));
     assert!(matches!(fence.state(), FenceState::Fenced { .. }));
 }
 

@@ -38,7 +38,7 @@ fn requests_are_read_as_documented() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fresh_frame_answers_at_once_and_an_old_id_waits_for_the_next() {
-    let newest = Arc::new(Newest::new(Duration::from_secs(3600)));
+    let newest = Arc::new(Newest::new(Duration::from_hours(1)));
     newest.put(frame(5));
     let wait = Duration::from_secs(1);
     assert_eq!(newest.wait_for(None, wait).await.unwrap().frame_id, 5);
@@ -72,7 +72,9 @@ async fn the_sixty_fifth_waiting_request_is_refused() {
                 .map(|_| ())
         });
     }
-    tokio::task::yield_now().await;
+    while newest.places.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
     let refused = newest.wait_for(Some(0), Duration::from_secs(1)).await;
     assert!(matches!(refused, Err(NextRefusal::Busy)));
     newest.put(frame(1));
