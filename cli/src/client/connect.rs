@@ -1,0 +1,174 @@
+//! Finds the hub, and connects to it.
+
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use streamhub_wire::connect::{ConnState, NatsSettings};
+use streamhub_wire::subjects::{Prefix, Token};
+use streamhub_wire::subscribe::Consumer;
+use tempfile::TempDir;
+
+use super::ClientError;
+use crate::args::ConnectArgs;
+use crate::up::runtime::Runtime;
+
+const LOCAL: &str = "nats://127.0.0.1:4222";
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connected consumer.
+pub struct Session {
+    /// The consumer.
+    pub consumer: Consumer,
+    /// Where it is connected to.
+    pub url: String,
+    // Holds the credentials for as long as reconnections may need them.
+    _secrets: Option<TempDir>,
+}
+
+impl Session {
+    /// Connects, for a camera where one is meant; waits until the server has let us in, at most five seconds.
+    pub async fn open(args: &ConnectArgs, camera: Option<&Token>) -> Result<Self, ClientError> {
+        let found = find(args, camera);
+        let prefix = match (&args.prefix, found.prefix) {
+            (Some(prefix), _) => Prefix::new(prefix)?,
+            (None, Some(prefix)) => Prefix::new(prefix)?,
+            (None, None) => Prefix::of_hub(&Token::new(&args.namespace)?, &Token::new(&args.hub)?),
+        };
+        let own = own_secrets(args).map_err(|source| ClientError::File {
+            path: "credentials".into(),
+            source,
+        })?;
+        let url = args
+            .url
+            .clone()
+            .or(found.url)
+            .unwrap_or_else(|| LOCAL.to_owned());
+        let settings = NatsSettings {
+            url: url.clone(),
+            secrets: own
+                .as_ref()
+                .map(|dir| dir.path().to_path_buf())
+                .or(found.secrets),
+            name: "streamhub".into(),
+            inbox_prefix: "_INBOX".into(),
+        };
+        let consumer = Consumer::connect(&settings, prefix).await?;
+        let mut state = consumer.state();
+        let settled = |state: &ConnState| {
+            matches!(
+                state,
+                ConnState::Connected { .. } | ConnState::Unauthorized { .. }
+            )
+        };
+        let outcome = match tokio::time::timeout(PATIENCE, state.wait_for(settled)).await {
+            Ok(Ok(state)) => state.clone(),
+            _ => consumer.state().borrow().clone(),
+        };
+        match outcome {
+            ConnState::Connected { .. } => Ok(Self {
+                consumer,
+                url,
+                _secrets: own,
+            }),
+            ConnState::Unauthorized { reason } => Err(ClientError::Unauthorized { url, reason }),
+            other => Err(ClientError::Unreachable {
+                url,
+                reason: other.reason().to_owned(),
+            }),
+        }
+    }
+
+    /// Does something, unless the server says first that we may not.
+    pub async fn permitted<T>(
+        &self,
+        work: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        let mut denied = self.consumer.denied();
+        let refusal = async {
+            match denied.wait_for(Option::is_some).await {
+                Ok(reason) => reason.clone().unwrap_or_default(),
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            reason = refusal => Err(ClientError::Unauthorized { url: self.url.clone(), reason }),
+            result = work => result,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    url: Option<String>,
+    prefix: Option<String>,
+    secrets: Option<PathBuf>,
+}
+
+/// What a running `up` knows of the camera, or of the hub. A URL on the command line means another place.
+fn find(args: &ConnectArgs, camera: Option<&Token>) -> Found {
+    if args.url.is_some() {
+        return Found::default();
+    }
+    let runtimes = match &args.state_dir {
+        Some(dir) => Runtime::read(dir).into_iter().collect(),
+        None => Runtime::find_all(),
+    };
+    let hub = args
+        .prefix
+        .clone()
+        .unwrap_or_else(|| format!("streamhub.{}.{}", args.namespace, args.hub));
+    let mut known = runtimes.iter().flat_map(|runtime| &runtime.cameras);
+    let process = known.find(|process| match camera {
+        Some(camera) => process.namespace == args.namespace && process.name == camera.as_str(),
+        None => process.prefix == hub,
+    });
+    match process {
+        Some(process) => Found {
+            url: Some(process.url.clone()),
+            prefix: Some(process.prefix.clone()),
+            secrets: process.credentials.clone(),
+        },
+        None => Found {
+            url: runtimes
+                .iter()
+                .find_map(|runtime| runtime.nats.as_ref())
+                .map(|nats| nats.url.clone()),
+            ..Found::default()
+        },
+    }
+}
+
+/// The credentials of the command line as a folder with the keys of a Secret.
+fn own_secrets(args: &ConnectArgs) -> io::Result<Option<TempDir>> {
+    let files = [
+        ("password", &args.password_file),
+        ("token", &args.token_file),
+        ("nats.creds", &args.creds),
+        ("ca.crt", &args.tlsca),
+        ("tls.crt", &args.tlscert),
+        ("tls.key", &args.tlskey),
+    ];
+    if args.user.is_none() && files.iter().all(|(_, file)| file.is_none()) {
+        return Ok(None);
+    }
+    let dir = TempDir::with_prefix("streamhub-")?;
+    if let Some(user) = &args.user {
+        std::fs::write(dir.path().join("username"), user)?;
+    }
+    for (key, file) in files {
+        if let Some(file) = file {
+            link(file, &dir.path().join(key))?;
+        }
+    }
+    Ok(Some(dir))
+}
+
+/// A link, not a copy: no secret is written anywhere, and a rotated one is read anew.
+fn link(file: &Path, to: &Path) -> io::Result<()> {
+    let file = std::fs::canonicalize(file)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))?;
+    symlink(file, to)
+}

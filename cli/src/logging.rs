@@ -1,0 +1,63 @@
+//! Log lines: where they go and how they look.
+
+use std::io::{self, Write};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::args::LogFormat;
+use crate::up::Printer;
+
+/// Sends our own log lines to the printer, so that they don't tear the table. `RUST_LOG` chooses; `info` otherwise.
+pub fn to_printer(printer: Printer, format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,async_nats=warn"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(ToPrinter(printer));
+    // An earlier subscriber can only come from a test in the same process; the lines then go there.
+    let _ = match format {
+        LogFormat::Human => builder.with_ansi(false).with_target(false).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_target(false)
+            .try_init(),
+    };
+}
+
+struct ToPrinter(Printer);
+
+struct Line {
+    printer: Printer,
+    text: Vec<u8>,
+}
+
+impl<'a> MakeWriter<'a> for ToPrinter {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line {
+            printer: self.0.clone(),
+            text: Vec::new(),
+        }
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.printer
+            .log(String::from_utf8_lossy(&self.text).trim_end().to_owned());
+    }
+}

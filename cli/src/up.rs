@@ -1,0 +1,23 @@
+//! `streamhub up`: a whole hub on one machine. The plan of `streamhub_plan`, carried out with processes.
+
+mod backoff;
+mod cameras;
+mod documents;
+mod files;
+mod follow;
+pub mod guard;
+mod http;
+mod logs;
+mod nats;
+mod printer;
+mod run;
+pub mod runtime;
+mod secrets;
+mod state;
+pub mod status;
+mod supervisor;
+pub mod view;
+
+pub use printer::Printer;
+pub use run::{UpError, run};
+pub use state::StateError;

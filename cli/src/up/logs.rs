@@ -1,0 +1,104 @@
+//! What children say on stderr, passed on with their name: bounded, and never holding up the one who speaks.
+
+use serde_json::{Map, Value};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use crate::args::LogFormat;
+use crate::up::printer::Printer;
+
+const LONGEST_LINE: usize = 8 * 1024;
+
+/// Reads lines until the end of the stream. A line over 8 KiB is cut.
+pub async fn pass_on(
+    mut stream: impl AsyncRead + Unpin,
+    name: String,
+    format: LogFormat,
+    keep: fn(&str) -> bool,
+    printer: Printer,
+) {
+    let mut chunk = vec![0_u8; 4096];
+    let mut line: Vec<u8> = Vec::new();
+    while let Ok(count) = stream.read(&mut chunk).await {
+        for &byte in chunk.iter().take(count) {
+            if byte != b'\n' {
+                if line.len() < LONGEST_LINE {
+                    line.push(byte);
+                }
+                continue;
+            }
+            say(&line, &name, format, keep, &printer);
+            line.clear();
+        }
+        if count == 0 {
+            break;
+        }
+    }
+    if !line.is_empty() {
+        say(&line, &name, format, keep, &printer);
+    }
+}
+
+fn say(line: &[u8], name: &str, format: LogFormat, keep: fn(&str) -> bool, printer: &Printer) {
+    let text = String::from_utf8_lossy(line);
+    let text = text.trim_end();
+    if !text.is_empty() && keep(text) {
+        printer.log(labelled(text, name, format));
+    }
+}
+
+/// A line with its speaker: a prefix for people, a field `camera` for programs.
+fn labelled(line: &str, name: &str, format: LogFormat) -> String {
+    match format {
+        LogFormat::Human => {
+            let clean: String = line
+                .chars()
+                .filter(|c| !c.is_control() || *c == '\t')
+                .collect();
+            format!("[{name}] {clean}")
+        }
+        LogFormat::Json => {
+            let mut object =
+                serde_json::from_str::<Map<String, Value>>(line).unwrap_or_else(|_| {
+                    let mut object = Map::new();
+                    object.insert(
+                        "timestamp".into(),
+                        jiff::Timestamp::now().to_string().into(),
+                    );
+                    object.insert("level".into(), "INFO".into());
+                    object.insert("message".into(), line.into());
+                    object
+                });
+            object.entry("camera").or_insert_with(|| name.into());
+            Value::Object(object).to_string()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_see_a_prefix_and_no_control_characters() {
+        assert_eq!(
+            labelled("\u{1b}[31mred", "door", LogFormat::Human),
+            "[door] [31mred"
+        );
+    }
+
+    #[test]
+    fn programs_get_one_json_object_whatever_the_child_said() {
+        let own = labelled(
+            r#"{"level":"WARN","camera":"mine"}"#,
+            "door",
+            LogFormat::Json,
+        );
+        assert_eq!(own, r#"{"level":"WARN","camera":"mine"}"#);
+        let wrapped: Value =
+            serde_json::from_str(&labelled("boom", "door", LogFormat::Json)).unwrap();
+        assert_eq!(
+            (&wrapped["camera"], &wrapped["message"]),
+            (&"door".into(), &"boom".into())
+        );
+    }
+}

@@ -1,0 +1,454 @@
+//! The loop of `up`: documents change, processes come and go, a second passes, somebody presses Ctrl-C.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use streamhub_crds::NatsUrl;
+use streamhub_plan::{CameraKey, Facts, Input, Plan, needs_own_nats, plan};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use super::cameras::{Cameras, Setup, now_ms};
+use super::documents::Documents;
+use super::follow;
+use super::nats::{self, NatsError};
+use super::printer::Printer;
+use super::runtime::{NatsProcess, Runtime};
+use super::secrets::Sources;
+use super::state::{self, State, StateError};
+use super::status::{self, Answer};
+use super::supervisor::{Context, Event, Supervisor, Who};
+use super::view::{self, Row};
+use crate::args::{UpArgs, UpOutput};
+
+const NATS_GRACE: Duration = Duration::from_secs(1);
+
+/// Why `up` can't begin.
+#[derive(Debug, thiserror::Error)]
+pub enum UpError {
+    /// A path that was named is not there.
+    #[error("{path}: {source}")]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The state folder can't be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// There is no NATS server.
+    #[error(transparent)]
+    Nats(#[from] NatsError),
+    /// There is no ingest program.
+    #[error("no streamhub-ingest found: looked at --ingest, beside this program and on PATH")]
+    NoIngest,
+    /// The system refused something basic.
+    #[error("can't start: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Runs until it is told to stop. Must be called on the main thread with a runtime that stays on it: children live
+/// as long as the thread that started them.
+pub async fn run(args: UpArgs) -> Result<(), UpError> {
+    let paths = args
+        .paths
+        .iter()
+        .map(absolute)
+        .collect::<Result<Vec<_>, _>>()?;
+    let secrets = args.secrets.as_ref().map(absolute).transpose()?;
+    let ingest = find_ingest(&args)?;
+    let dir = args
+        .state_dir
+        .clone()
+        .unwrap_or_else(|| default_dir(&paths));
+    let state = Arc::new(Mutex::new(State::open(&dir)?));
+
+    let output = args.output.unwrap_or_else(|| {
+        if std::io::stdout().is_terminal() {
+            UpOutput::Table
+        } else {
+            UpOutput::Log
+        }
+    });
+    let printer = Printer::start(output)?;
+    crate::logging::to_printer(printer.clone(), args.log_format);
+
+    let (events, mut event) = mpsc::unbounded_channel();
+    let (answers, mut answer) = mpsc::unbounded_channel();
+    let (hurry, impatient) = watch::channel(false);
+    let context = Context {
+        events,
+        printer: printer.clone(),
+        format: args.log_format,
+        hurry: impatient,
+    };
+    let setup = Setup {
+        ingest,
+        dir: dir.clone(),
+        state: Arc::clone(&state),
+        format: args.log_format,
+        context: context.clone(),
+    };
+    let mut up = Up {
+        documents: Documents::new(paths.clone()),
+        cameras: Cameras::new(setup),
+        plan: Plan::default(),
+        nats: None,
+        last: BTreeMap::new(),
+        state,
+        secrets: secrets.clone(),
+        context,
+        output,
+        args,
+        dir,
+    };
+    let mut changes = follow::start(&paths, secrets.as_deref());
+    up.reconcile().await?;
+    up.greet();
+
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut stop = Stop::new()?;
+    loop {
+        tokio::select! {
+            () = stop.asked() => break,
+            Some(()) = changes.recv() => {
+                if let Err(error) = up.reconcile().await {
+                    tracing::error!(%error, "can't follow the change");
+                }
+            }
+            Some(event) = event.recv() => up.note(event),
+            Some(answer) = answer.recv() => up.learn(answer),
+            _ = second.tick() => {
+                up.show();
+                up.ask(&answers);
+            }
+        }
+    }
+    tracing::info!("stopping; once more to stop at once");
+    tokio::select! {
+        () = up.stop() => {}
+        () = async {
+            stop.asked().await;
+            let _ = hurry.send(true);
+            std::future::pending().await
+        } => {}
+    }
+    printer.finish();
+    Ok(())
+}
+
+struct Up {
+    args: UpArgs,
+    dir: PathBuf,
+    secrets: Option<PathBuf>,
+    state: Arc<Mutex<State>>,
+    documents: Documents,
+    cameras: Cameras,
+    plan: Plan,
+    nats: Option<Nats>,
+    /// State and problem of each camera as last logged.
+    last: BTreeMap<String, (String, Option<String>)>,
+    context: Context,
+    output: UpOutput,
+}
+
+struct Nats {
+    supervisor: Supervisor,
+    process: NatsProcess,
+}
+
+impl Up {
+    /// Reads the documents, plans, and carries the plan out.
+    async fn reconcile(&mut self) -> Result<(), UpError> {
+        for problem in self.documents.reload() {
+            tracing::error!("{problem}");
+        }
+        let (cameras, hubs) = (self.documents.cameras(), self.documents.hubs());
+        if self.nats.is_none() && needs_own_nats(&cameras, &hubs) {
+            self.start_nats().await?;
+        }
+        let facts = self.facts(&cameras)?;
+        let url = self
+            .nats
+            .as_ref()
+            .and_then(|nats| nats.process.url.parse::<NatsUrl>().ok());
+        let input = Input {
+            cameras: &cameras,
+            hubs: &hubs,
+            facts: &facts,
+            nats: url.as_ref(),
+        };
+        let mut plan = plan(&input);
+        let sources = Sources {
+            documents: self.documents.secrets(),
+            folder: self.secrets.as_deref(),
+        };
+        self.cameras
+            .apply(&mut plan, &self.documents.folders(), &sources);
+        for (key, note) in self.documents.notes() {
+            if let Some(child) = self.cameras.children.get_mut(&key) {
+                child.known.note = Some(note);
+            }
+        }
+        self.plan = plan;
+        self.publish_runtime();
+        Ok(())
+    }
+
+    fn facts(
+        &self,
+        cameras: &[streamhub_crds::Camera],
+    ) -> Result<BTreeMap<CameraKey, Facts>, StateError> {
+        let mut state = lock(&self.state);
+        let mut facts = BTreeMap::new();
+        for camera in cameras {
+            let key = CameraKey::of(camera);
+            let spec = serde_json::to_string(&camera.spec).unwrap_or_default();
+            let memory = state.meet(&key.to_string(), &spec, now_ms());
+            let meta = &camera.metadata;
+            let created = meta
+                .creation_timestamp
+                .as_ref()
+                .and_then(|time| time.0.as_millisecond().try_into().ok());
+            let fact = Facts {
+                uid: meta.uid.clone().unwrap_or(memory.uid),
+                created: created.unwrap_or(memory.created),
+                generation: meta.generation.unwrap_or(memory.generation),
+                incarnation: memory.incarnation,
+                running: self.cameras.running_hub(&key).cloned(),
+            };
+            facts.insert(key, fact);
+        }
+        state.save()?;
+        Ok(facts)
+    }
+
+    async fn start_nats(&mut self) -> Result<(), UpError> {
+        let program = nats::find(self.args.nats_server.as_deref())?;
+        let wanted = self.args.nats_port;
+        let port = nats::free_port(wanted)?;
+        if port != wanted {
+            tracing::warn!("port {wanted} is taken; the NATS server listens on {port}");
+        }
+        let recipe = nats::recipe(program, &self.dir, port)?;
+        let supervisor =
+            Supervisor::start(Who::Nats, recipe, NATS_GRACE, None, self.context.clone());
+        let process = NatsProcess {
+            url: format!("nats://127.0.0.1:{port}"),
+            pid: None,
+        };
+        self.nats = Some(Nats {
+            supervisor,
+            process,
+        });
+        nats::wait_until_up(port).await;
+        Ok(())
+    }
+
+    fn greet(&self) {
+        if let Some(nats) = &self.nats {
+            tracing::info!("NATS server on {}", nats.process.url);
+        }
+        if let Some((key, run)) = self.plan.runs.first_key_value() {
+            tracing::info!("frames on {}.frames.<camera>.<rendition>", run.prefix());
+            tracing::info!("try: streamhub snapshot {} -o {}.jpg", key.name, key.name);
+        } else {
+            tracing::info!(
+                "no cameras yet; add one to {}",
+                self.args
+                    .paths
+                    .first()
+                    .map(|p| p.display().to_string())
+                    .unwrap_or_default()
+            );
+        }
+    }
+
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::Started {
+                who: Who::Nats,
+                pid,
+                ..
+            } => {
+                if let Some(nats) = &mut self.nats {
+                    nats.process.pid = Some(pid);
+                }
+            }
+            Event::Started {
+                who: Who::Camera(key),
+                pid,
+                http,
+            } => {
+                if let Some(child) = self.cameras.children.get_mut(&key) {
+                    (child.pid, child.http, child.known.down) = (Some(pid), http, None);
+                    child.known.heard = None;
+                }
+            }
+            Event::Ended { who, why, retry } => {
+                let retry = format!("{:.1} s", retry.as_secs_f64());
+                tracing::warn!(process = %who, "ended ({why}); starts again in {retry}");
+                match (who, &mut self.nats) {
+                    (Who::Nats, Some(nats)) => nats.process.pid = None,
+                    (Who::Nats, None) => {}
+                    (Who::Camera(key), _) => {
+                        if let Some(child) = self.cameras.children.get_mut(&key) {
+                            (child.pid, child.http) = (None, None);
+                            child.known.down = Some(format!(
+                                "its process ended ({why}); starts again in {retry}"
+                            ));
+                        }
+                    }
+                }
+            }
+        }
+        self.publish_runtime();
+    }
+
+    fn learn(&mut self, answer: Answer) {
+        let Some(child) = self.cameras.children.get_mut(&answer.camera) else {
+            return;
+        };
+        if let (Ok(status), true) = (answer.status, child.http == Some(answer.port)) {
+            lock(&self.state).heard(&answer.camera.to_string(), status::last_frame_id(&status));
+            child.known.heard = Some((*status, Instant::now()));
+        }
+    }
+
+    fn ask(&self, answers: &mpsc::UnboundedSender<Answer>) {
+        for (key, child) in &self.cameras.children {
+            if let Some(port) = child.http {
+                status::ask(key.clone(), port, answers.clone());
+            }
+        }
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let mut rows: BTreeMap<&CameraKey, Row> = BTreeMap::new();
+        for (key, child) in &self.cameras.children {
+            let renditions = child.run.camera.renditions(&child.run.hub);
+            let first = renditions.first().map(|rendition| rendition.name.as_str());
+            rows.insert(key, status::row(label(key), first, &child.known));
+        }
+        for (key, reason) in &self.plan.refused {
+            rows.insert(key, status::refused(label(key), reason));
+        }
+        rows.into_values().collect()
+    }
+
+    fn show(&mut self) {
+        let rows = self.rows();
+        match self.output {
+            UpOutput::Table => {
+                let width =
+                    crossterm::terminal::size().map_or(100, |(width, _)| usize::from(width));
+                let colour = std::env::var_os("NO_COLOR").is_none();
+                self.context
+                    .printer
+                    .table(view::table(&rows, width, colour));
+            }
+            UpOutput::Json => {
+                let nats = self.nats.as_ref().map(|nats| &nats.process.url);
+                let time = jiff::Timestamp::now().to_string();
+                let record = serde_json::json!({ "time": time, "nats": nats, "cameras": rows });
+                self.context.printer.record(record.to_string());
+            }
+            UpOutput::Log => {}
+        }
+        for row in rows {
+            let now = (row.state, row.problem);
+            if self.last.get(&row.camera) != Some(&now) {
+                match &now.1 {
+                    Some(problem) => tracing::warn!(camera = row.camera, "{}: {problem}", now.0),
+                    None => tracing::info!(camera = row.camera, "{}", now.0),
+                }
+                self.last.insert(row.camera, now);
+            }
+        }
+    }
+
+    fn publish_runtime(&self) {
+        let runtime = Runtime {
+            pid: std::process::id() as i32,
+            nats: self.nats.as_ref().map(|nats| nats.process.clone()),
+            cameras: self.cameras.processes(),
+        };
+        if let Err(error) = runtime.write(&self.dir) {
+            tracing::warn!(%error, "can't tell other commands where things are");
+        }
+    }
+
+    /// Cameras first, so that they can say goodbye; the server last.
+    async fn stop(&mut self) {
+        self.cameras.stop_all().await;
+        if let Some(nats) = self.nats.take() {
+            let _ = nats.supervisor.stop().await;
+        }
+        Runtime::remove(&self.dir);
+        if let Err(error) = lock(&self.state).save() {
+            tracing::error!(%error, "can't remember incarnations");
+        }
+    }
+}
+
+/// The three signals that ask a program to end.
+struct Stop {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn label(key: &CameraKey) -> String {
+    Who::Camera(key.clone()).to_string()
+}
+
+fn absolute(path: &PathBuf) -> Result<PathBuf, UpError> {
+    std::fs::canonicalize(path).map_err(|source| UpError::Path {
+        path: path.clone(),
+        source,
+    })
+}
+
+fn default_dir(paths: &[PathBuf]) -> PathBuf {
+    state::home().join(state::name_for(paths))
+}
+
+fn find_ingest(args: &UpArgs) -> Result<PathBuf, UpError> {
+    if let Some(path) = &args.ingest {
+        return absolute(path);
+    }
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|exe| Some(exe.parent()?.join("streamhub-ingest")));
+    beside
+        .filter(|path| path.is_file())
+        .or_else(|| nats::on_path("streamhub-ingest"))
+        .ok_or(UpError::NoIngest)
+}

@@ -1,0 +1,188 @@
+//! What a person or a program sees of the cameras: the rows, and how they are drawn.
+
+use serde::Serialize;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// One camera as it is now.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Row {
+    /// `name`, or `namespace/name` outside the default namespace.
+    pub camera: String,
+    /// Its state: one word.
+    pub state: String,
+    /// Frames per second now, of the first rendition.
+    pub fps: Option<f64>,
+    /// Age of the last frame in milliseconds.
+    pub age_ms: Option<u64>,
+    /// Size of the picture, as `WIDTHxHEIGHT`.
+    pub size: Option<String>,
+    /// Bits per second, all renditions together.
+    pub bitrate: Option<u64>,
+    /// Frames dropped since the process started, all renditions together.
+    pub drops: Option<u64>,
+    /// What is wrong, and what to do about it.
+    pub problem: Option<String>,
+}
+
+const HEADER: [&str; 8] = [
+    "CAMERA",
+    "STATE",
+    "FPS",
+    "AGE",
+    "SIZE",
+    "BITRATE",
+    "DROPS",
+    "LAST ERROR",
+];
+
+/// The table, each line at most `width` columns. `colour` marks the state.
+pub fn table(rows: &[Row], width: usize, colour: bool) -> Vec<String> {
+    let cells: Vec<[String; 8]> = std::iter::once(HEADER.map(str::to_owned))
+        .chain(rows.iter().map(Row::cells))
+        .collect();
+    let mut widths = [0_usize; 8];
+    for line in &cells {
+        for (cell, widest) in line.iter().zip(&mut widths) {
+            *widest = cell.width().max(*widest);
+        }
+    }
+    let draw = |line: &[String; 8]| {
+        let mut text = String::new();
+        for (column, (cell, widest)) in line.iter().zip(&widths).enumerate() {
+            let pad = " ".repeat(widest.saturating_sub(cell.width()));
+            // Numbers stand on the right of their column.
+            let numeric = matches!(column, 2 | 3 | 5 | 6);
+            text.push_str(if column == 0 { "" } else { "  " });
+            text.push_str(&if numeric {
+                pad + cell
+            } else {
+                format!("{cell}{pad}")
+            });
+        }
+        fit(text.trim_end(), width)
+    };
+    let mut lines = cells.iter().map(draw);
+    let header = lines.next().map(|line| {
+        if colour {
+            format!("\u{1b}[1m{line}\u{1b}[0m")
+        } else {
+            line
+        }
+    });
+    let body = lines
+        .zip(rows)
+        .map(|(line, row)| match colour.then(|| row.colour()).flatten() {
+            Some(code) => line.replacen(
+                &row.state,
+                &format!("\u{1b}[{code}m{}\u{1b}[0m", row.state),
+                1,
+            ),
+            None => line,
+        });
+    header.into_iter().chain(body).collect()
+}
+
+impl Row {
+    fn cells(&self) -> [String; 8] {
+        let dash = || "-".to_owned();
+        [
+            plain(&self.camera),
+            plain(&self.state),
+            self.fps.map_or_else(dash, |fps| format!("{fps:.1}")),
+            self.age_ms.map_or_else(dash, age),
+            self.size.clone().unwrap_or_else(dash),
+            self.bitrate.map_or_else(dash, bitrate),
+            self.drops.map_or_else(dash, |drops| drops.to_string()),
+            self.problem.as_deref().map(plain).unwrap_or_default(),
+        ]
+    }
+
+    fn colour(&self) -> Option<u8> {
+        match self.state.as_str() {
+            "" => None,
+            "Streaming" => Some(32),
+            "Starting" | "Connecting" | "Disabled" | "Stopped" => Some(33),
+            _ => Some(31),
+        }
+    }
+}
+
+fn age(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{:.1} s", ms as f64 / 1e3),
+        60_000..3_600_000 => format!("{} min", ms / 60_000),
+        _ => format!("{} h", ms / 3_600_000),
+    }
+}
+
+fn bitrate(bits: u64) -> String {
+    match bits {
+        0..1_000_000 => format!("{:.0} kbit/s", bits as f64 / 1e3),
+        _ => format!("{:.1} Mbit/s", bits as f64 / 1e6),
+    }
+}
+
+/// One line without control characters: an error text must not repaint the screen.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+fn fit(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut room = width.saturating_sub(1);
+    let kept = text.chars().take_while(|c| {
+        let needed = c.width().unwrap_or(0);
+        let fits = needed <= room;
+        room = room.saturating_sub(needed);
+        fits
+    });
+    kept.chain(std::iter::once('…')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Vec<Row> {
+        let good = Row {
+            camera: "door".into(),
+            state: "Streaming".into(),
+            fps: Some(14.96),
+            age_ms: Some(31),
+            size: Some("1280x720".into()),
+            bitrate: Some(12_340_000),
+            drops: Some(0),
+            problem: None,
+        };
+        let bad = Row {
+            camera: "yard/gate".into(),
+            state: "Unauthorized".into(),
+            problem: Some("10.0.0.7 refused the\u{1b}[2Jpassword".into()),
+            ..Row::default()
+        };
+        vec![good, bad]
+    }
+
+    #[test]
+    fn columns_line_up_and_unknown_values_are_dashes() {
+        let expected = [
+            "CAMERA     STATE           FPS    AGE  SIZE          BITRATE  DROPS  LAST ERROR",
+            "door       Streaming      15.0  31 ms  1280x720  12.3 Mbit/s      0",
+            "yard/gate  Unauthorized      -      -  -                   -      -  10.0.0.7 refused the [2Jpassword",
+        ];
+        assert_eq!(table(&rows(), 200, false), expected);
+    }
+
+    #[test]
+    fn a_narrow_terminal_cuts_lines_instead_of_wrapping_them() {
+        let lines = table(&rows(), 40, false);
+        assert!(lines.iter().all(|line| line.width() <= 40), "{lines:?}");
+        assert!(lines[2].ends_with('…'));
+    }
+}
