@@ -1,10 +1,15 @@
 //! Stream Hub's API: Camera and `StreamHub`, their schema, and the loader that validates as an API server would.
 //!
 //! * [`Camera`], [`StreamHub`]: the objects a user writes; [`values`]: the types of their fields, valid by construction.
+//! * [`load`], [`parse_camera`], [`parse_hub`]: documents read, completed and validated; [`Problem`]: what is wrong.
 //! * [`Secret`]: what `kind: Secret` documents bring on one machine.
 
 mod camera;
+mod check;
 mod hub;
+mod load;
+mod path;
+mod problem;
 mod rendition;
 mod schema;
 mod secret;
@@ -13,6 +18,11 @@ pub mod values;
 
 pub use camera::{Camera, CameraSpec, HubRef};
 pub use hub::{FeedbackModule, HubDefaults, NatsServer, StreamHub, StreamHubSpec};
+pub use load::{
+    Documents, Folders, Loaded, Loading, Origin, load, parse, parse_camera, parse_hub, to_yaml,
+    validate_hub_update,
+};
+pub use problem::Problem;
 pub use rendition::Rendition;
 pub use secret::{Secret, SecretKeyRef, SecretRef, SecretValue};
 pub use source::{

@@ -1,5 +1,6 @@
 //! Helpers that shape generated schemas into what an API server accepts.
 
+use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
@@ -56,6 +57,14 @@ pub(crate) fn root<T: JsonSchema>(
         }),
     );
     schema
+}
+
+/// The schema of a part of an object that Kubernetes itself defines, such as its metadata.
+pub(crate) fn of_part<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::openapi3().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    Plain.transform(&mut schema);
+    schema.to_value()
 }
 
 /// Removes what schemars says and an API server does not want: `null` beside a type, Rust's number formats.

@@ -216,7 +216,8 @@ impl JsonSchema for Fps {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "x-kubernetes-int-or-string": true,
-            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            // Said, because kube makes every optional number-or-string nullable otherwise.
+            "nullable": false,
             "minimum": 1,
             "maximum": 240,
             "pattern": Self::PATTERN,
