@@ -43,3 +43,6 @@ pub enum Error {
     #[error("JPEG encoder: {0}")]
     Encode(#[from] turbojpeg::Error),
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 mod decoder;
 mod parse;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use decoder::Decoder;
 pub use parse::{Info, inspect};

@@ -6,6 +6,8 @@
 
 mod canvas;
 mod cells;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use cells::read_frame_number;

@@ -1,0 +1,298 @@
+//! Pictures through the whole of it: planes in, JPEG out, and what a viewer then sees.
+
+use turbojpeg::PixelFormat;
+
+use super::{Colour, Encoder, Layout, Matrix, Plane, Range, Raw, Size, fit};
+
+const LAYOUTS: [Layout; 5] = [
+    Layout::I420,
+    Layout::I422,
+    Layout::I444,
+    Layout::Nv12,
+    Layout::Gray8,
+];
+const RANGES: [Range; 2] = [Range::Full, Range::Limited];
+const MATRICES: [Matrix; 3] = [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020];
+
+/// Planes of a camera, their rows longer than the picture is wide and rubbish in what is too much.
+struct Camera {
+    layout: Layout,
+    size: Size,
+    colour: Colour,
+    planes: Vec<(Vec<u8>, usize)>,
+}
+
+impl Camera {
+    /// A camera that looks at `scene`: red, green and blue from 0 to 255 by column and row.
+    fn new(
+        layout: Layout,
+        size: Size,
+        colour: Colour,
+        scene: impl Fn(u32, u32) -> [f64; 3],
+    ) -> Self {
+        let (across, down) = layout.subsampling();
+        let plane = |component: usize| {
+            let (across, down) = if component == 0 {
+                (1, 1)
+            } else {
+                (across, down)
+            };
+            let stride = (size.width.div_ceil(across) as usize).next_multiple_of(16) + 16;
+            let mut data = vec![0xAA; stride * size.height.div_ceil(down) as usize];
+            for (y, row) in (0..).zip(data.chunks_exact_mut(stride)) {
+                for x in 0..size.width.div_ceil(across) {
+                    row[x as usize] = to_yuv(colour, scene(x * across, y * down))[component];
+                }
+            }
+            (data, stride)
+        };
+        let planes = match layout {
+            Layout::Gray8 => vec![plane(0)],
+            Layout::Nv12 => {
+                let ((blue, stride), (red, _)) = (plane(1), plane(2));
+                let both = blue
+                    .into_iter()
+                    .zip(red)
+                    .flat_map(|(b, r)| [b, r])
+                    .collect();
+                vec![plane(0), (both, 2 * stride)]
+            }
+            _ => (0..3).map(plane).collect(),
+        };
+        Self {
+            layout,
+            size,
+            colour,
+            planes,
+        }
+    }
+
+    fn picture(&self) -> Raw<'_> {
+        let planes: Vec<_> = self
+            .planes
+            .iter()
+            .map(|(data, stride)| Plane::new(data, *stride))
+            .collect();
+        Raw::new(self.layout, self.size, self.colour, &planes).unwrap()
+    }
+}
+
+/// By the definition of each standard, in floating point.
+fn to_yuv(colour: Colour, [r, g, b]: [f64; 3]) -> [u8; 3] {
+    let (kr, kb) = match colour.matrix {
+        Matrix::Bt601 => (0.299, 0.114),
+        Matrix::Bt709 => (0.2126, 0.0722),
+        Matrix::Bt2020 => (0.2627, 0.0593),
+    };
+    let y = kr * r + (1.0 - kr - kb) * g + kb * b;
+    let (cb, cr) = ((b - y) / (2.0 * (1.0 - kb)), (r - y) / (2.0 * (1.0 - kr)));
+    match colour.range {
+        Range::Full => [y, 128.0 + cb, 128.0 + cr],
+        Range::Limited => [
+            16.0 + y * 219.0 / 255.0,
+            128.0 + cb * 224.0 / 255.0,
+            128.0 + cr * 224.0 / 255.0,
+        ],
+    }
+    .map(|value| value.round() as u8)
+}
+
+/// What a viewer shows at a column and row.
+fn pixel(jpeg: &[u8], x: usize, y: usize) -> [u8; 3] {
+    let image = turbojpeg::decompress(jpeg, PixelFormat::RGB).unwrap();
+    let at = y * image.pitch + 3 * x;
+    [image.pixels[at], image.pixels[at + 1], image.pixels[at + 2]]
+}
+
+fn every_kind() -> impl Iterator<Item = (Layout, Colour)> {
+    LAYOUTS.into_iter().flat_map(|layout| {
+        RANGES
+            .into_iter()
+            .flat_map(move |range| MATRICES.map(|matrix| (layout, Colour { range, matrix })))
+    })
+}
+
+#[test]
+fn a_jpeg_shows_the_colours_that_the_camera_saw() {
+    let patches = [
+        [0.0, 0.0, 0.0],
+        [255.0, 255.0, 255.0],
+        [128.0, 128.0, 128.0],
+        [200.0, 40.0, 40.0],
+        [40.0, 180.0, 60.0],
+        [50.0, 60.0, 210.0],
+        [220.0, 170.0, 130.0],
+        [235.0, 16.0, 235.0],
+    ];
+    for (layout, colour) in every_kind() {
+        let scene = |x: u32, _| {
+            let seen: [f64; 3] = patches[x as usize / 16];
+            if layout == Layout::Gray8 {
+                [seen[1]; 3]
+            } else {
+                seen
+            }
+        };
+        let camera = Camera::new(layout, Size::new(128, 32), colour, scene);
+        let jpeg = Encoder::new()
+            .unwrap()
+            .encode(&camera.picture(), camera.size, 100)
+            .unwrap();
+        for n in 0..8 {
+            let seen = scene(16 * n as u32, 0);
+            let shown = pixel(&jpeg, 16 * n + 8, 16);
+            let off = (0..3)
+                .map(|c| (f64::from(shown[c]) - seen[c]).abs())
+                .fold(0.0, f64::max);
+            assert!(off <= 3.0, "{layout:?} {colour:?}: {shown:?} for {seen:?}");
+        }
+    }
+}
+
+#[test]
+fn chroma_keeps_its_resolution() {
+    for (layout, subsamp) in LAYOUTS.into_iter().zip([
+        turbojpeg::Subsamp::Sub2x2,
+        turbojpeg::Subsamp::Sub2x1,
+        turbojpeg::Subsamp::None,
+        turbojpeg::Subsamp::Sub2x2,
+        turbojpeg::Subsamp::Gray,
+    ]) {
+        let camera = Camera::new(layout, Size::new(64, 48), Colour::JFIF, |_, _| [90.0; 3]);
+        let jpeg = Encoder::new()
+            .unwrap()
+            .encode(&camera.picture(), camera.size, 80)
+            .unwrap();
+        assert_eq!(
+            turbojpeg::read_header(&jpeg).unwrap().subsamp,
+            subsamp,
+            "{layout:?}"
+        );
+    }
+}
+
+#[test]
+fn odd_sizes_come_out_as_they_are() {
+    let limited = Colour {
+        range: Range::Limited,
+        matrix: Matrix::Bt709,
+    };
+    for (width, height) in [(1, 1), (2, 1), (1, 2), (3, 5), (17, 33), (321, 241)] {
+        let size = Size::new(width, height);
+        for (layout, colour) in LAYOUTS
+            .into_iter()
+            .flat_map(|layout| [(layout, limited), (layout, Colour::JFIF)])
+        {
+            let camera = Camera::new(layout, size, colour, |_, _| [200.0; 3]);
+            let jpeg = Encoder::new()
+                .unwrap()
+                .encode(&camera.picture(), size, 90)
+                .unwrap();
+            let header = turbojpeg::read_header(&jpeg).unwrap();
+            assert_eq!(
+                (header.width, header.height),
+                (width as usize, height as usize),
+                "{layout:?}"
+            );
+            let corner = pixel(&jpeg, header.width - 1, header.height - 1);
+            assert!(
+                corner.iter().all(|c| c.abs_diff(200) <= 2),
+                "{layout:?} {size}: {corner:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_smaller_picture_shows_the_same_and_nothing_beyond_its_edges() {
+    let source = Size::new(322, 180);
+    for (layout, colour) in every_kind() {
+        let scene = |x, _| if x < 160 { [0.0; 3] } else { [255.0; 3] };
+        let camera = Camera::new(layout, source, colour, scene);
+        let mut encoder = Encoder::new().unwrap();
+        for target in [
+            fit(source, Some(160), None),
+            fit(source, None, Some(120)),
+            Size::new(81, 45),
+        ] {
+            let jpeg = encoder.encode(&camera.picture(), target, 100).unwrap();
+            let header = turbojpeg::read_header(&jpeg).unwrap();
+            assert_eq!(
+                (header.width, header.height),
+                (target.width as usize, target.height as usize)
+            );
+            for (x, seen) in [
+                (0, 0),
+                (header.width / 4, 0),
+                (header.width * 3 / 4, 255),
+                (header.width - 1, 255),
+            ] {
+                let shown = pixel(&jpeg, x, header.height - 1);
+                assert!(
+                    shown.iter().all(|c| c.abs_diff(seen) <= 4),
+                    "{layout:?} {colour:?} {target} at {x}: {shown:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_picture_is_never_enlarged() {
+    let camera = Camera::new(Layout::I420, Size::new(64, 48), Colour::JFIF, |_, _| {
+        [90.0; 3]
+    });
+    let jpeg = Encoder::new()
+        .unwrap()
+        .encode(&camera.picture(), Size::new(640, 480), 80)
+        .unwrap();
+    let header = turbojpeg::read_header(&jpeg).unwrap();
+    assert_eq!((header.width, header.height), (64, 48));
+}
+
+#[test]
+fn one_encoder_follows_a_camera_that_changes_its_mode() {
+    let mut encoder = Encoder::new().unwrap();
+    for (layout, size) in [
+        (Layout::I420, Size::new(320, 240)),
+        (Layout::Nv12, Size::new(63, 47)),
+        (Layout::I444, Size::new(640, 360)),
+        (Layout::Gray8, Size::new(33, 21)),
+        (Layout::I420, Size::new(320, 240)),
+    ] {
+        let limited = Colour {
+            range: Range::Limited,
+            matrix: Matrix::Bt709,
+        };
+        let camera = Camera::new(layout, size, limited, |_, _| [60.0; 3]);
+        let jpeg = encoder.encode(&camera.picture(), size, 90).unwrap();
+        let corner = pixel(&jpeg, size.width as usize - 1, size.height as usize - 1);
+        assert!(
+            corner.iter().all(|c| c.abs_diff(60) <= 2),
+            "{layout:?} {size}: {corner:?}"
+        );
+    }
+}
+
+#[test]
+fn planes_that_cannot_hold_the_picture_are_refused() {
+    let size = Size::new(16, 16);
+    let short = [0; 16 * 16 - 1];
+    let refused = |layout, size, planes: &[Plane<'_>]| {
+        Raw::new(layout, size, Colour::JFIF, planes)
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        refused(Layout::Gray8, size, &[Plane::new(&short, 16)]),
+        "Gray8 picture of 16x16: a plane is shorter than its rows"
+    );
+    assert_eq!(
+        refused(Layout::I420, size, &[Plane::new(&short, 16)]),
+        "I420 picture of 16x16: wrong number of planes"
+    );
+    assert_eq!(
+        refused(Layout::Gray8, Size::new(0, 16), &[Plane::new(&short, 16)]),
+        "Gray8 picture of 0x16: a side is 0 or above 65500"
+    );
+}
