@@ -1,0 +1,33 @@
+# The commands of this repository. `make demo` and `make test` install what they need.
+
+export STREAMHUB_CACHE ?= $(HOME)/.cache/streamhub
+export CARGO_TARGET_DIR ?= $(STREAMHUB_CACHE)/target
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-long lint bench fmt generate
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
+
+demo: ## Run three cameras on this machine until Ctrl-C
+	@scripts/demo
+
+test: ## Lint and run every test but the long ones; stops itself after 80 minutes
+	@scripts/test
+
+test-long: ## Run the long tests (soak and fault runs of minutes)
+	@scripts/test --long
+
+lint: ## Check format, lints, generated files, licences and shell scripts
+	@scripts/setup demo
+	@scripts/lint
+
+bench: ## Measure CPU per 1080p frame beside gst-launch
+	@scripts/setup test
+	@python3 bench/cpu_per_frame.py
+
+fmt: ## Format the sources
+	@cargo fmt --all
+
+generate: ## Write the files that are generated from the sources
+	@scripts/generate
