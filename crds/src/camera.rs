@@ -36,7 +36,7 @@ pub struct CameraSpec {
     /// Whether the camera is opened at all.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// Where the pictures come from: exactly one of `rtsp`, `file` and `test`.
+    /// Where the pictures come from.
     pub source: Source,
     /// What is made of the pictures; absent = the hub's defaults, present = exactly these.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,10 +2,12 @@
 //!
 //! * [`Camera`], [`StreamHub`]: the objects a user writes; [`values`]: the types of their fields, valid by construction.
 //! * [`load`], [`parse_camera`], [`parse_hub`]: documents read, completed and validated; [`Problem`]: what is wrong.
+//! * [`generate`]: the definitions for an API server and the reference for people, made from the types.
 //! * [`Secret`]: what `kind: Secret` documents bring on one machine.
 
 mod camera;
 mod check;
+pub mod generate;
 mod hub;
 mod load;
 mod path;

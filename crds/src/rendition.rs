@@ -15,13 +15,13 @@ pub struct Rendition {
     /// ("0.5") or a fraction ("1/10", "30000/1001").
     #[serde(default = "default_fps")]
     pub fps: Fps,
-    /// JPEG quality, 1 to 100.
+    /// JPEG quality on libjpeg's scale.
     #[serde(default)]
     pub quality: Quality,
-    /// Width in pixels; even. With `height` absent the aspect is kept; pictures are never enlarged.
+    /// Width in pixels. With `height` absent the aspect is kept; pictures are never enlarged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub width: Option<Dimension>,
-    /// Height in pixels; even. With both given the picture is made to fit inside and the aspect is kept.
+    /// Height in pixels. With both given the picture is made to fit inside and the aspect is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<Dimension>,
     /// Publish the metadata a second time without the picture, on the `meta` subject.

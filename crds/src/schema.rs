@@ -67,7 +67,7 @@ pub(crate) fn of_part<T: JsonSchema>() -> Value {
     schema.to_value()
 }
 
-/// Removes what schemars says and an API server does not want: `null` beside a type, Rust's number formats.
+/// Removes what schemars says and an API server does not want: `null` beside a type, Rust's number formats, line ends.
 struct Plain;
 
 impl Transform for Plain {
@@ -78,7 +78,19 @@ impl Transform for Plain {
         };
         without_null(object);
         object.remove("format");
+        if let Some(Value::String(text)) = object.get_mut("description") {
+            *text = unwrapped(text);
+        }
     }
+}
+
+/// Doc comments are wrapped for people who read code; descriptions are not.
+fn unwrapped(text: &str) -> String {
+    let paragraph = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.split("\n\n")
+        .map(paragraph)
+        .collect::<Vec<_>>()
+        .join("\n\n")
 }
 
 fn without_null(object: &mut Map<String, Value>) {

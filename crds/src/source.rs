@@ -224,10 +224,10 @@ pub enum OnEnd {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TestSource {
-    /// Width in pixels; even.
+    /// Width in pixels.
     #[serde(default = "default_width")]
     pub width: Dimension,
-    /// Height in pixels; even.
+    /// Height in pixels.
     #[serde(default = "default_height")]
     pub height: Dimension,
     /// Rate in frames per second, written like a rendition's rate.

@@ -54,8 +54,10 @@ impl Finding {
 
     /// Adds what the schema says about the field.
     pub(crate) fn explained(mut self, schema: &Value) -> Self {
-        let description = schema.get("description").and_then(Value::as_str);
-        self.hint = description.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+        self.hint = schema
+            .get("description")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         self
     }
 }
