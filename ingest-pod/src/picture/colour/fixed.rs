@@ -18,8 +18,8 @@ const CENTRE: i16 = 128;
 /// What one conversion multiplies with and adds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Coefficients {
-    /// What centred luma grows by.
-    growth: i16,
+    /// What centred luma is multiplied with, seven fractional bits: 255/219 happens to be 149.04/128.
+    gain: i16,
     /// Added to luma: where the centre comes to lie, rounding included.
     centre: i16,
     /// What blue and red chroma add to luma.
@@ -61,7 +61,7 @@ impl Coefficients {
         ];
         let centre = (f64::from(CENTRE) - black) * luma_gain;
         Self {
-            growth: weight(luma_gain - 1.0),
+            gain: (luma_gain * 128.0).round() as i16,
             centre: (centre * f64::from(ONE)).round() as i16 + HALF,
             correction: correction.map(|value| weight(value * chroma_gain)),
             blue: blue.map(weight),
@@ -76,7 +76,7 @@ impl Coefficients {
 
     /// Whether luma stays as it is.
     pub(super) fn keep_luma(&self) -> bool {
-        self.growth == 0 && self.keep_matrix()
+        self.gain == 128 && self.keep_matrix()
     }
 
     /// Whether chroma stays as it is.
@@ -86,18 +86,18 @@ impl Coefficients {
 
     /// Luma where the matrix stays.
     pub(super) fn luma_row(&self, to: &mut [u8], from: &[u8]) {
-        let (growth, centre) = (self.growth, self.centre);
+        let (gain, centre) = (self.gain, self.centre);
         for (to, from) in to.iter_mut().zip(from) {
-            *to = narrow(grow(*from, growth).wrapping_add(centre));
+            *to = narrow(stretch(*from, gain).wrapping_add(centre));
         }
     }
 
     /// Luma with a correction for every pixel, from [`Self::correction_row`] and [`spread`].
     pub(super) fn corrected_luma_row(&self, to: &mut [u8], from: &[u8], correction: &[i16]) {
-        let (growth, centre) = (self.growth, self.centre);
+        let (gain, centre) = (self.gain, self.centre);
         for ((to, from), correction) in to.iter_mut().zip(from).zip(correction) {
             *to = narrow(
-                grow(*from, growth)
+                stretch(*from, gain)
                     .wrapping_add(centre)
                     .wrapping_add(*correction),
             );
@@ -149,6 +149,10 @@ pub(super) fn deinterleave(blue: &mut [u8], red: &mut [u8], from: &[u8]) {
     for ((blue, red), [b, r]) in blue.iter_mut().zip(red).zip(from.as_chunks::<2>().0) {
         (*blue, *red) = (*b, *r);
     }
+}
+
+fn stretch(luma: u8, gain: i16) -> i16 {
+    (i16::from(luma) - CENTRE).wrapping_mul(gain) >> 1
 }
 
 fn grow(sample: u8, growth: i16) -> i16 {

@@ -1,0 +1,286 @@
+//! One camera's source, kept alive: attempts, backoff, permanent faults, changes in place.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use streamhub_crds::{Camera, Source};
+use streamhub_wire::tick::TickGrid;
+
+use crate::backoff::Backoff;
+use crate::captured::Captured;
+use crate::fault::Fault;
+use crate::hub_clock::HubClock;
+use crate::picture::Size;
+use crate::report::{Report, SourceState};
+use crate::router::Router;
+use crate::secrets::Secrets;
+use crate::source::file::FileSpec;
+use crate::source::{self, Attempt, Described, End, Outlet};
+use crate::stop::Stop;
+
+/// An attempt that lasted so long with frames begins its backoff anew.
+const HELD: Duration = Duration::from_secs(10);
+
+/// What the camera is to be, and the handle to stop what it is.
+#[derive(Clone)]
+pub struct Wanted(Arc<Mutex<State>>);
+
+struct State {
+    camera: Camera,
+    attempt: Stop,
+    ended: bool,
+}
+
+impl Wanted {
+    /// Begins with this document.
+    pub fn new(camera: Camera) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            camera,
+            attempt: Stop::new(),
+            ended: false,
+        })))
+    }
+
+    /// Takes a new document over; what runs is stopped only when the source is another one.
+    pub fn replace(&self, camera: Camera) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = state.camera.spec.source == camera.spec.source
+            && state.camera.spec.enabled == camera.spec.enabled;
+        state.camera = camera;
+        if !same {
+            state.attempt.stop();
+        }
+    }
+
+    /// Ends it for good.
+    pub fn end(&self) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.ended = true;
+        state.attempt.stop();
+    }
+
+    fn next(&self) -> Option<(Camera, Stop)> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.ended {
+            return None;
+        }
+        if state.attempt.is_stopped() {
+            state.attempt = Stop::new();
+        }
+        Some((state.camera.clone(), state.attempt.clone()))
+    }
+}
+
+/// Everything that a source's thread needs.
+pub struct Keeper {
+    /// What to run.
+    pub wanted: Wanted,
+    /// Where frames go.
+    pub router: Arc<Router>,
+    /// Where it is told.
+    pub report: Arc<Report>,
+    /// Mounted Secrets.
+    pub secrets: Secrets,
+    /// What relative file paths start from.
+    pub media_root: PathBuf,
+    /// Told of every end that waits for a person.
+    pub on_final: Box<dyn Fn(&End) + Send>,
+}
+
+impl Keeper {
+    /// Runs until [`Wanted::end`].
+    pub fn run(self) {
+        let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+        let mut retrying = false;
+        while let Some((camera, stop)) = self.wanted.next() {
+            let (kind, address) = address(&camera, &self.media_root);
+            self.report.source_address(kind, &address);
+            if !camera.spec.enabled {
+                self.report.source_state(SourceState::Disabled);
+                self.wait_for_change(&stop);
+                retrying = false;
+                continue;
+            }
+            if !retrying {
+                self.report.source_state(SourceState::Connecting);
+            }
+            let started = Instant::now();
+            let outlet = Arc::new(SourceOutlet {
+                router: Arc::clone(&self.router),
+                report: Arc::clone(&self.report),
+            });
+            self.router.new_epoch(&address);
+            let attempt = Attempt {
+                outlet,
+                stop: stop.clone(),
+            };
+            let end = self.attempt(&camera, &attempt);
+            match end {
+                End::Stopped => {
+                    backoff.reset();
+                    retrying = false;
+                }
+                End::Failed(fault) if !fault.permanent => {
+                    if started.elapsed() > HELD {
+                        backoff.reset();
+                    }
+                    retrying = true;
+                    let wait = backoff.next_wait(rand::random());
+                    tracing::warn!(
+                        reason = fault.reason,
+                        message = %fault.message,
+                        remedy = %fault.remedy,
+                        retry_in_ms = wait.as_millis() as u64,
+                        "source lost"
+                    );
+                    self.report.source_state(SourceState::Retrying(fault));
+                    self.pause(&stop, wait);
+                }
+                end => {
+                    self.settle(&end);
+                    self.wait_for_change(&stop);
+                    backoff.reset();
+                    retrying = false;
+                }
+            }
+        }
+    }
+
+    /// The end needs a person.
+    fn settle(&self, end: &End) {
+        match end {
+            End::Failed(fault) => {
+                tracing::error!(
+                    reason = fault.reason,
+                    message = %fault.message,
+                    remedy = %fault.remedy,
+                    "source cannot work as configured"
+                );
+                self.report.source_state(SourceState::Failed(fault.clone()));
+            }
+            End::Finished | End::Stopped => {
+                tracing::info!("end of file");
+                self.report.source_state(SourceState::Finished);
+            }
+        }
+        (self.on_final)(end);
+    }
+
+    fn wait_for_change(&self, stop: &Stop) {
+        while !stop.wait(Duration::from_secs(1)) {
+            self.report.alive(false);
+        }
+    }
+
+    fn pause(&self, stop: &Stop, wait: Duration) {
+        let until = Instant::now() + wait;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || stop.wait(left.min(Duration::from_secs(1))) {
+                return;
+            }
+            self.report.alive(false);
+        }
+    }
+
+    fn attempt(&self, camera: &Camera, attempt: &Attempt) -> End {
+        match &camera.spec.source {
+            Source::Rtsp(rtsp) => match self.secrets.rtsp(rtsp) {
+                Ok(spec) => source::rtsp::run(&spec, attempt),
+                Err(fault) => End::Failed(fault),
+            },
+            Source::File(file) => {
+                let spec = FileSpec {
+                    path: file.uri.path(&self.media_root),
+                    fps: file.fps,
+                    on_end: file.on_end,
+                };
+                source::file::run(&spec, attempt)
+            }
+            Source::Test(test) => {
+                let size = Size {
+                    width: test.width.get(),
+                    height: test.height.get(),
+                };
+                let label = camera.metadata.name.as_deref().unwrap_or_default();
+                match TickGrid::new(test.fps.num(), test.fps.den()) {
+                    Ok(grid) => source::test::run(size, grid, label, attempt),
+                    Err(error) => End::Failed(Fault::permanent(
+                        "InvalidRate",
+                        format!("spec.source.test.fps: {error}"),
+                        "give a rate above 0 and at most 240",
+                    )),
+                }
+            }
+        }
+    }
+}
+
+/// Kind of the source, and its address as metadata and status may show it.
+pub fn address(camera: &Camera, media_root: &std::path::Path) -> (&'static str, String) {
+    let kind = camera.source_kind().as_str();
+    let shown = match &camera.spec.source {
+        Source::Rtsp(rtsp) => match &rtsp.location {
+            streamhub_crds::RtspLocation::Url(url) => url.public().to_owned(),
+            // Any part of a URL that is a secret may be one.
+            streamhub_crds::RtspLocation::Secret(_) => "rtsp://".to_owned(),
+        },
+        Source::File(file) => {
+            let path = file.uri.path(media_root);
+            let path = std::path::absolute(&path).unwrap_or(path);
+            format!("file://{}", path.display())
+        }
+        Source::Test(_) => format!(
+            "test://{}",
+            camera.metadata.name.as_deref().unwrap_or_default()
+        ),
+    };
+    (kind, shown)
+}
+
+struct SourceOutlet {
+    router: Arc<Router>,
+    report: Arc<Report>,
+}
+
+impl Outlet for SourceOutlet {
+    fn frame(&self, frame: Captured) {
+        self.router.offer(&frame);
+    }
+
+    fn described(&self, described: Described) {
+        tracing::info!(
+            codec = %described.codec,
+            decoder = described.decoder.as_deref().unwrap_or("none"),
+            width = described.width,
+            height = described.height,
+            "source delivers"
+        );
+        self.report.described(
+            &described.codec,
+            described.decoder.as_deref(),
+            described.width,
+            described.height,
+        );
+    }
+
+    fn stage(&self, stage: &'static str, took: Duration) {
+        self.report.metrics.observe_stage(stage, took);
+    }
+
+    fn held_back(&self, reason: &'static str, count: u64) {
+        self.report.held_back(reason, count);
+    }
+
+    fn alive(&self, access_unit: bool) {
+        self.report.alive(access_unit);
+    }
+
+    fn clock(&self) -> HubClock {
+        self.router.clock()
+    }
+
+    fn fastest_interval(&self) -> Duration {
+        self.router.fastest_interval()
+    }
+}

@@ -1,0 +1,287 @@
+//! The conversation with NATS beside the frames: connection, fencing, status, feedback, events.
+
+use futures::StreamExt as _;
+use serde_json::json;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+use streamhub_wire::connect::ConnState;
+use streamhub_wire::fencing::{Fence, FenceAction, FenceState};
+use streamhub_wire::publish::SubscribeError;
+use streamhub_wire::status::{CameraState, CameraStatus, NatsStatus, STATUS_PERIOD};
+use streamhub_wire::subjects::Token;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+
+use crate::rendition::{Shared, now_ms};
+use crate::report::Report;
+use crate::router::Router;
+
+/// How often the status is compared with the one that was published last.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Ends the conversation when set; the last word is said before it returns.
+pub type Shutdown = watch::Receiver<bool>;
+
+/// Everything that the conversation touches.
+pub struct Link {
+    /// Connection, feedback and leave to publish.
+    pub shared: Arc<Shared>,
+    /// Ids heard from other instances go there.
+    pub router: Arc<Router>,
+    /// The board.
+    pub report: Arc<Report>,
+    /// Who may publish.
+    pub fence: Fence,
+    /// Told once when a higher instance has taken over.
+    pub on_fenced: Box<dyn Fn() + Send>,
+}
+
+/// What was published last, to see what is new.
+struct Said {
+    at: Option<Instant>,
+    state: CameraState,
+    reason: String,
+    ready: bool,
+    config: String,
+    refused: String,
+}
+
+impl Link {
+    /// Speaks and listens until `shutdown`.
+    pub async fn run(mut self, mut shutdown: Shutdown) -> Result<(), SubscribeError> {
+        let publisher = self.shared.publisher.clone();
+        let camera = self.shared.camera.clone();
+        let mut statuses = publisher.statuses(&camera).await?;
+        let mut feedback = publisher.feedback().await?;
+        let _answers = publisher.serve_next(&camera).await?;
+        let mut connection = publisher.state();
+        let mut denied = publisher.denied();
+        let (trip_done, mut trips) = mpsc::channel::<bool>(4);
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut said = Said {
+            at: None,
+            state: CameraState::Starting,
+            reason: String::new(),
+            ready: false,
+            config: String::new(),
+            refused: String::new(),
+        };
+        connection.mark_changed();
+        loop {
+            let deadline = self
+                .fence
+                .deadline()
+                .unwrap_or_else(|| Instant::now() + Duration::from_hours(1));
+            let action = tokio::select! {
+                changed = connection.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    let state = connection.borrow_and_update().clone();
+                    self.connection(&state)
+                }
+                Some(status) = statuses.next() => self.heard(&status),
+                Some((tail, payload)) = feedback.next() => {
+                    self.feedback(&tail, &payload);
+                    None
+                }
+                Some(arrived) = trips.recv() => {
+                    if arrived {
+                        self.fence.round_trip(Instant::now());
+                        None
+                    } else {
+                        // The server did not answer: ask again, unless the connection is known to be gone.
+                        (*self.fence.state() == FenceState::Asking).then_some(FenceAction::Announce)
+                    }
+                }
+                () = sleep_until(deadline.into()) => self.fence.poll(Instant::now()),
+                _ = look.tick() => None,
+                Ok(()) = denied.changed() => {
+                    let what = denied.borrow_and_update().clone().unwrap_or_default();
+                    tracing::warn!(denied = %what, "NATS does not permit something that a camera needs");
+                    None
+                }
+                _ = shutdown.wait_for(|ended| *ended) => break,
+            };
+            self.apply_fence();
+            let mut announce = false;
+            if let Some(action) = action {
+                said.at = None;
+                announce = action == FenceAction::Announce;
+            }
+            self.say(&mut said);
+            if announce {
+                let (publisher, done) = (publisher.clone(), trip_done.clone());
+                tokio::spawn(async move {
+                    let arrived = publisher.round_trip().await.is_ok();
+                    if !arrived {
+                        tokio::time::sleep(LOOK).await;
+                    }
+                    let _ = done.send(arrived).await;
+                });
+            }
+        }
+        self.shared.leave.revoke();
+        self.report.stopped();
+        let status = self.status();
+        if self
+            .shared
+            .publisher
+            .publish_status(&status, &camera)
+            .is_ok()
+        {
+            self.shared.publisher.close().await;
+        }
+        Ok(())
+    }
+
+    /// The status as it is now.
+    fn status(&self) -> CameraStatus {
+        self.report.status(&self.router.last_ids())
+    }
+
+    fn connection(&mut self, state: &ConnState) -> Option<FenceAction> {
+        let publisher = &self.shared.publisher;
+        let number = match state {
+            ConnState::Connected { number } => *number,
+            _ => 0,
+        };
+        self.report.nats(NatsStatus {
+            state: state.as_str().to_owned(),
+            reason: state.reason().to_owned(),
+            url: publisher.url().to_owned(),
+            reconnects: number.saturating_sub(1),
+            max_payload: publisher.max_payload() as u64,
+        });
+        match state {
+            ConnState::Connected { .. } => {
+                tracing::info!(url = publisher.url(), number, "connected to NATS");
+                // A short interruption may show only as a higher number.
+                self.fence.disconnected();
+                Some(self.fence.connected())
+            }
+            other => {
+                if !other.reason().is_empty() {
+                    tracing::warn!(
+                        url = publisher.url(),
+                        state = other.as_str(),
+                        reason = other.reason(),
+                        "no connection to NATS"
+                    );
+                }
+                self.fence.disconnected();
+                None
+            }
+        }
+    }
+
+    fn heard(&mut self, status: &CameraStatus) -> Option<FenceAction> {
+        let other = status.identity();
+        if other == *self.fence.identity() {
+            return None;
+        }
+        if other.uid == self.fence.identity().uid {
+            for (rendition, known) in &status.renditions {
+                if let Some(id) = known.last_frame_id {
+                    self.router.heard(rendition, id);
+                }
+            }
+        }
+        self.fence.heard(&other, status.claim, Instant::now())
+    }
+
+    fn feedback(&self, tail: &str, payload: &[u8]) {
+        let mut store = self
+            .shared
+            .feedback
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match store.accept(tail, payload, Instant::now()) {
+            Ok(()) => {
+                self.report.metrics.feedback_accepted.inc();
+            }
+            Err(reason) => self.report.feedback_rejected(reason.as_str()),
+        }
+    }
+
+    /// Lets the renditions publish, or not, and tells what changed.
+    fn apply_fence(&self) {
+        let leave = &self.shared.leave;
+        match self.fence.state() {
+            FenceState::Held => leave.grant(),
+            FenceState::Asking => leave.asking(),
+            FenceState::Disconnected => leave.revoke(),
+            FenceState::Fenced { by } => {
+                leave.revoke();
+                if self.report.fence_changed(self.fence.state()) {
+                    tracing::error!(by = %by.instance, incarnation = by.incarnation, "fenced: a newer instance of this camera publishes");
+                    (self.on_fenced)();
+                }
+            }
+            FenceState::SubjectInUse { by } => {
+                leave.asking();
+                if self.report.fence_changed(self.fence.state()) {
+                    tracing::error!(uid = %by.uid, "another camera publishes on these subjects");
+                }
+            }
+        }
+        self.report
+            .fence(self.fence.state().clone(), self.fence.claim());
+    }
+
+    /// Publishes the status when it is due or new; what finds no place is tried again at the next look.
+    fn say(&self, said: &mut Said) {
+        let status = self.status();
+        let news = said.at.is_none_or(|at| at.elapsed() >= STATUS_PERIOD)
+            || said.state != status.state
+            || said.reason != status.reason
+            || said.ready != status.ready
+            || said.config != status.config.hash
+            || said.refused != status.config.refused;
+        if !news {
+            return;
+        }
+        let publisher = &self.shared.publisher;
+        if publisher
+            .publish_status(&status, &self.shared.camera)
+            .is_err()
+        {
+            said.at = None;
+            return;
+        }
+        let (was, is) = (
+            said.state == CameraState::Streaming,
+            status.state == CameraState::Streaming,
+        );
+        if was != is && status.claim != streamhub_wire::fencing::Claim::None {
+            self.event(if is { "connected" } else { "lost" }, &status);
+        }
+        *said = Said {
+            at: Some(Instant::now()),
+            state: status.state,
+            reason: status.reason,
+            ready: status.ready,
+            config: status.config.hash,
+            refused: status.config.refused,
+        };
+    }
+
+    fn event(&self, kind: &str, status: &CameraStatus) {
+        let Ok(kind) = Token::new(kind) else {
+            return;
+        };
+        let body = json!({
+            "camera": status.camera,
+            "at": now_ms(),
+            "source": status.source.url,
+            "reason": status.reason,
+            "message": status.message,
+        });
+        // An event is news; one that cannot go now is none later, and the status tells the state anyway.
+        let _ = self
+            .shared
+            .publisher
+            .publish_event(&self.shared.camera, &kind, &body);
+    }
+}

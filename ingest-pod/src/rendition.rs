@@ -1,0 +1,325 @@
+//! One rendition: due frames in, JPEG with metadata out. One thread each.
+
+mod reduction;
+
+use bytes::Bytes;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use streamhub_crds::Rendition;
+use streamhub_wire::feedback::FeedbackStore;
+use streamhub_wire::hub_time_us;
+use streamhub_wire::metadata::{Capture, Events, METADATA_VERSION, Metadata};
+use streamhub_wire::publish::{DropReason, Publisher, RenditionOptions, RenditionPublisher};
+use streamhub_wire::subjects::Token;
+
+use crate::captured::{Content, JpegDecoder, raw_of};
+use crate::picture::{self, Encoder, Raw, Size, fit};
+use crate::report::{PublishedFrame, Report};
+use crate::router::{Due, Lanes};
+use crate::slot::Slot;
+use reduction::Reduction;
+
+/// More attempts than there are steps of reduction are never needed.
+const MAX_ATTEMPTS: usize = 12;
+
+/// Whether frames may go out, as fencing says; read by every rendition before it encodes.
+#[derive(Debug, Default)]
+pub struct Leave(AtomicU8);
+
+impl Leave {
+    const HELD: u8 = 1;
+    const ASKING: u8 = 2;
+
+    /// Fencing allows frames.
+    pub fn grant(&self) {
+        self.0.store(Self::HELD, Ordering::Release);
+    }
+
+    /// Fencing listens for objections.
+    pub fn asking(&self) {
+        self.0.store(Self::ASKING, Ordering::Release);
+    }
+
+    /// No frames.
+    pub fn revoke(&self) {
+        self.0.store(0, Ordering::Release);
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        match self.0.load(Ordering::Acquire) {
+            Self::HELD => Ok(()),
+            Self::ASKING => Err("fence"),
+            _ => Err("not_connected"),
+        }
+    }
+}
+
+/// What all renditions of a camera share.
+pub struct Shared {
+    /// The camera's name.
+    pub camera: Token,
+    /// Connection to NATS.
+    pub publisher: Publisher,
+    /// What modules say.
+    pub feedback: Mutex<FeedbackStore>,
+    /// Decoder for cameras that send JPEG.
+    pub jpeg: JpegDecoder,
+    /// The board.
+    pub report: Arc<Report>,
+    /// Fencing.
+    pub leave: Leave,
+}
+
+/// Starts and ends the threads of renditions.
+pub struct Renditions(pub Arc<Shared>);
+
+impl Lanes for Renditions {
+    fn start(&self, rendition: &Arc<Rendition>, slot: Slot<Due>) {
+        let name = rendition.name.as_str();
+        let Ok(token) = Token::new(name) else {
+            return;
+        };
+        let report = &self.0.report;
+        report.rendition_started(name, rendition.fps.as_f64());
+        let worker = match Worker::new(Arc::clone(&self.0), &token, rendition) {
+            Ok(worker) => worker,
+            Err(error) => {
+                tracing::error!(rendition = name, %error, "no JPEG encoder");
+                return;
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("rendition-{name}"))
+            .spawn(move || worker.run(&slot));
+        if let Err(error) = thread {
+            tracing::error!(rendition = name, %error, "no thread for the rendition");
+        }
+    }
+
+    fn overtaken(&self, rendition: &Rendition) {
+        self.0.report.dropped(rendition.name.as_str(), "overtaken");
+    }
+
+    fn ended(&self, rendition: &Rendition) {
+        self.0.report.rendition_ended(rendition.name.as_str());
+    }
+
+    fn clock_stepped(&self, step_us: i64) {
+        tracing::warn!(step_us, "the node's clock was stepped: new epoch");
+        self.0.report.metrics.clock_steps.inc();
+    }
+
+    fn clock_behind(&self, by_ms: Option<u64>) {
+        self.0.report.clock_behind(by_ms);
+    }
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    publisher: RenditionPublisher,
+    encoder: Encoder,
+    reduction: Reduction,
+    metadata: Metadata,
+    current: Arc<Rendition>,
+}
+
+/// A JPEG ready to go.
+struct Encoded {
+    jpeg: Bytes,
+    size: Size,
+    quality: Option<u8>,
+}
+
+impl Worker {
+    fn new(
+        shared: Arc<Shared>,
+        name: &Token,
+        rendition: &Arc<Rendition>,
+    ) -> Result<Self, picture::Error> {
+        let publisher = shared
+            .publisher
+            .rendition(&shared.camera, name, options(rendition));
+        let metadata = Metadata {
+            stream_id: shared.camera.as_str().to_owned(),
+            frame_id: 0,
+            timestamp: 0,
+            source: String::new(),
+            events: Events::default(),
+            frame_size: 0,
+            v: METADATA_VERSION,
+            rendition: name.as_str().to_owned(),
+            epoch: 0,
+            tick: 0,
+            width: 0,
+            height: 0,
+            fps: rendition.fps.as_f64(),
+            quality: None,
+            capture: Capture {
+                source: streamhub_wire::metadata::CaptureSource::Arrival,
+                error_ms: None,
+            },
+            published: 0,
+            repeated: false,
+            reduced: false,
+            events_omitted: Vec::new(),
+        };
+        Ok(Self {
+            shared,
+            publisher,
+            encoder: Encoder::new()?,
+            reduction: Reduction::default(),
+            metadata,
+            current: Arc::clone(rendition),
+        })
+    }
+
+    fn run(mut self, slot: &Slot<Due>) {
+        while let Some(due) = slot.take() {
+            self.follow(&due.rendition);
+            if let Err(reason) = self.handle(&due) {
+                let name = self.current.name.as_str();
+                self.shared.report.dropped(name, reason);
+            }
+        }
+    }
+
+    /// Takes a changed rendition over, from this frame on.
+    fn follow(&mut self, rendition: &Arc<Rendition>) {
+        if Arc::ptr_eq(rendition, &self.current) {
+            return;
+        }
+        self.publisher.set_options(options(rendition));
+        let fps = rendition.fps.as_f64();
+        self.metadata.fps = fps;
+        self.shared
+            .report
+            .rendition_started(rendition.name.as_str(), fps);
+        self.reduction = Reduction::default();
+        self.current = Arc::clone(rendition);
+    }
+
+    fn handle(&mut self, due: &Due) -> Result<(), &'static str> {
+        self.shared.leave.check()?;
+        self.describe(due);
+        self.reduction.begin();
+        for _ in 0..MAX_ATTEMPTS {
+            let started = Instant::now();
+            let encoded = self.encode(due)?;
+            let metrics = &self.shared.report.metrics;
+            metrics.observe_stage("encode", started.elapsed());
+            self.metadata.width = encoded.size.width;
+            self.metadata.height = encoded.size.height;
+            self.metadata.quality = encoded.quality;
+            self.metadata.reduced = self.reduction.is_active();
+            let bytes = encoded.jpeg.len();
+            // Encoding takes time, in which the right to publish may have been lost.
+            self.shared.leave.check()?;
+            let started = Instant::now();
+            match self.publisher.publish(&mut self.metadata, encoded.jpeg) {
+                Ok(()) => {
+                    metrics.observe_stage("publish", started.elapsed());
+                    self.published(due, encoded.size, bytes);
+                    return Ok(());
+                }
+                Err(DropReason::TooLarge { limit }) => {
+                    if !self.reduction.reduce(bytes, limit) {
+                        return Err("too_large");
+                    }
+                }
+                Err(reason) => return Err(reason.as_str()),
+            }
+        }
+        Err("too_large")
+    }
+
+    fn published(&self, due: &Due, size: Size, bytes: usize) {
+        let age_us = self.metadata.published.saturating_sub(due.timestamp_us);
+        self.shared.report.published(
+            self.current.name.as_str(),
+            PublishedFrame {
+                timestamp_us: due.timestamp_us,
+                age: Duration::from_micros(u64::try_from(age_us).unwrap_or(0)),
+                bytes,
+                width: size.width,
+                height: size.height,
+            },
+        );
+    }
+
+    fn describe(&mut self, due: &Due) {
+        let metadata = &mut self.metadata;
+        metadata.frame_id = due.frame_id;
+        metadata.timestamp = due.timestamp_us;
+        if metadata.source != *due.source {
+            due.source.as_ref().clone_into(&mut metadata.source);
+        }
+        metadata.epoch = due.epoch;
+        metadata.tick = due.tick_us;
+        metadata.capture.source = due.frame.capture;
+        metadata.repeated = due.frame.repeated;
+        let mut feedback = self
+            .shared
+            .feedback
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (events, omitted) = feedback.events(Instant::now());
+        metadata.events = events;
+        if metadata.events_omitted != omitted {
+            metadata.events_omitted = omitted.to_vec();
+        }
+    }
+
+    fn encode(&mut self, due: &Due) -> Result<Encoded, &'static str> {
+        match &*due.frame.content {
+            Content::Jpeg(jpeg) => {
+                if !self.reduction.is_active() && self.target(jpeg.size) == jpeg.size {
+                    return Ok(Encoded {
+                        jpeg: jpeg.bytes.clone(),
+                        size: jpeg.size,
+                        quality: None,
+                    });
+                }
+                let still = jpeg.planes(&self.shared.jpeg).ok_or("broken_jpeg")?;
+                self.compress(still.raw())
+            }
+            Content::Video(frame) => self.compress(raw_of(frame).ok_or("unsupported_format")?),
+            Content::Still(still) => self.compress(still.raw()),
+        }
+    }
+
+    fn compress(&mut self, raw: Result<Raw<'_>, picture::Error>) -> Result<Encoded, &'static str> {
+        let encoded = raw.and_then(|raw| {
+            let size = self.reduction.size(self.target(raw.size()));
+            let quality = self.reduction.quality(self.current.quality.get());
+            let jpeg = self.encoder.encode(&raw, size, quality)?;
+            Ok(Encoded {
+                jpeg,
+                size,
+                quality: Some(quality),
+            })
+        });
+        encoded.map_err(|error| {
+            tracing::debug!(rendition = %self.current.name, %error, "frame not encoded");
+            "encoder"
+        })
+    }
+
+    fn target(&self, source: Size) -> Size {
+        let side =
+            |side: Option<streamhub_crds::Dimension>| side.map(streamhub_crds::Dimension::get);
+        fit(source, side(self.current.width), side(self.current.height))
+    }
+}
+
+fn options(rendition: &Rendition) -> RenditionOptions {
+    RenditionOptions {
+        interval: rendition.fps.interval(),
+        meta: rendition.meta,
+    }
+}
+
+/// Hub time for who has no clock at hand.
+pub fn now_ms() -> u64 {
+    u64::try_from(hub_time_us() / 1000).unwrap_or(0)
+}

@@ -1,0 +1,473 @@
+//! How the camera is doing: one board that all parts write to, read by `/status`, NATS and Prometheus.
+
+mod rate;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use streamhub_wire::fencing::{Claim, FenceState, Identity};
+use streamhub_wire::status::{
+    CameraState, CameraStatus, ConfigStatus, NatsStatus, RenditionStatus, SourceStatus,
+};
+
+use crate::fault::Fault;
+use crate::metrics::{DropLabels, Metrics, ReasonLabel, RenditionLabel, process_usage};
+use rate::Rate;
+
+/// A source is fresh when an access unit came within this, or within three of its intervals (DESIGN §4).
+const FRESH_WITHIN: Duration = Duration::from_secs(5);
+
+/// Without a sign of life from the source's thread for so long, the process is wedged.
+const WEDGED_AFTER: Duration = Duration::from_mins(1);
+
+/// What the source's thread is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceState {
+    /// Not begun.
+    Idle,
+    /// First attempt under way.
+    Connecting,
+    /// Delivers, or did until a moment ago.
+    Streaming,
+    /// Lost; the fault says why, and it is tried again.
+    Retrying(Fault),
+    /// Lost for good.
+    Failed(Fault),
+    /// A file is through.
+    Finished,
+    /// Not enabled.
+    Disabled,
+}
+
+/// A published frame, as the board needs to know it.
+#[derive(Debug, Clone, Copy)]
+pub struct PublishedFrame {
+    /// Capture time, UNIX microseconds.
+    pub timestamp_us: i64,
+    /// Age when it was handed to NATS.
+    pub age: Duration,
+    /// Payload bytes.
+    pub bytes: usize,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+}
+
+struct RenditionBoard {
+    status: RenditionStatus,
+    rate: Rate,
+    last: Option<Instant>,
+}
+
+struct Board {
+    source_state: SourceState,
+    source: SourceStatus,
+    arrivals: Rate,
+    last_access_unit: Option<Instant>,
+    heartbeat: Instant,
+    nats: NatsStatus,
+    fence: FenceState,
+    claim: Claim,
+    config: ConfigStatus,
+    clock_behind_ms: Option<u64>,
+    renditions: BTreeMap<String, RenditionBoard>,
+    feedback_rejected: BTreeMap<String, u64>,
+    stopped: bool,
+    last_seen: (CameraState, String),
+    since: u64,
+}
+
+/// The board. Shared by all threads of the process.
+pub struct Report {
+    camera: String,
+    identity: Identity,
+    board: Mutex<Board>,
+    /// The same for Prometheus.
+    pub metrics: Metrics,
+}
+
+impl Report {
+    /// A camera that has not done anything yet.
+    pub fn new(camera: &str, identity: Identity) -> Self {
+        Self {
+            camera: camera.to_owned(),
+            identity,
+            metrics: Metrics::new(camera),
+            board: Mutex::new(Board {
+                source_state: SourceState::Idle,
+                source: SourceStatus::default(),
+                arrivals: Rate::default(),
+                last_access_unit: None,
+                heartbeat: Instant::now(),
+                nats: NatsStatus::default(),
+                fence: FenceState::Disconnected,
+                claim: Claim::None,
+                config: ConfigStatus::default(),
+                clock_behind_ms: None,
+                renditions: BTreeMap::new(),
+                feedback_rejected: BTreeMap::new(),
+                stopped: false,
+                last_seen: (CameraState::Starting, String::new()),
+                since: now_ms(),
+            }),
+        }
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The camera's name.
+    pub fn camera(&self) -> &str {
+        &self.camera
+    }
+
+    /// The source's thread begins, ends or repeats an attempt.
+    pub fn source_state(&self, state: SourceState) {
+        let mut board = self.board();
+        board.heartbeat = Instant::now();
+        if let SourceState::Retrying(fault) | SourceState::Failed(fault) = &state {
+            let reason = fault.reason;
+            self.metrics
+                .source_failures
+                .get_or_create(&ReasonLabel { reason })
+                .inc();
+        }
+        if matches!(state, SourceState::Retrying(_)) {
+            board.source.reconnects += 1;
+        }
+        board.source_state = state;
+    }
+
+    /// Kind and redacted address of the source.
+    pub fn source_address(&self, kind: &str, url: &str) {
+        let mut board = self.board();
+        kind.clone_into(&mut board.source.kind);
+        url.clone_into(&mut board.source.url);
+    }
+
+    /// What the source turned out to be.
+    pub fn described(&self, codec: &str, decoder: Option<&str>, width: u32, height: u32) {
+        let mut board = self.board();
+        codec.clone_into(&mut board.source.codec);
+        decoder
+            .unwrap_or_default()
+            .clone_into(&mut board.source.decoder);
+        board.source.width = width;
+        board.source.height = height;
+    }
+
+    /// A sign of life of the source's thread; with an access unit, of the camera too.
+    pub fn alive(&self, access_unit: bool) {
+        let now = Instant::now();
+        let mut board = self.board();
+        board.heartbeat = now;
+        if access_unit {
+            self.metrics.access_units.inc();
+            board.last_access_unit = Some(now);
+            board.arrivals.add(now, 0);
+            if board.source_state != SourceState::Streaming {
+                board.source_state = SourceState::Streaming;
+            }
+        }
+    }
+
+    /// So many access units were given up before any rendition saw them.
+    pub fn held_back(&self, reason: &'static str, count: u64) {
+        self.metrics
+            .held_back
+            .get_or_create(&ReasonLabel { reason })
+            .inc_by(count);
+    }
+
+    /// A rendition is there.
+    pub fn rendition_started(&self, name: &str, target_fps: f64) {
+        let mut board = self.board();
+        let entry = board
+            .renditions
+            .entry(name.to_owned())
+            .or_insert_with(|| RenditionBoard {
+                status: RenditionStatus::default(),
+                rate: Rate::default(),
+                last: None,
+            });
+        entry.status.target_fps = target_fps;
+    }
+
+    /// A rendition is gone.
+    pub fn rendition_ended(&self, name: &str) {
+        self.board().renditions.remove(name);
+        self.metrics.forget_rendition(name);
+    }
+
+    /// A due frame went out.
+    pub fn published(&self, rendition: &str, frame: PublishedFrame) {
+        let label = RenditionLabel {
+            rendition: rendition.to_owned(),
+        };
+        self.metrics.published.get_or_create(&label).inc();
+        self.metrics
+            .published_bytes
+            .get_or_create(&label)
+            .inc_by(frame.bytes as u64);
+        self.metrics
+            .age
+            .get_or_create(&label)
+            .observe(frame.age.as_secs_f64());
+        self.metrics
+            .last_frame
+            .get_or_create(&label)
+            .set(frame.timestamp_us as f64 / 1e6);
+        let now = Instant::now();
+        if let Some(entry) = self.board().renditions.get_mut(rendition) {
+            entry.last = Some(now);
+            entry.rate.add(now, frame.bytes as u64);
+            entry.status.width = frame.width;
+            entry.status.height = frame.height;
+            entry.status.frame_bytes = frame.bytes as u64;
+            entry.status.bytes += frame.bytes as u64;
+            entry.status.published += 1;
+        }
+    }
+
+    /// A due frame did not go out.
+    pub fn dropped(&self, rendition: &str, reason: &'static str) {
+        self.metrics
+            .dropped
+            .get_or_create(&DropLabels {
+                rendition: rendition.to_owned(),
+                reason,
+            })
+            .inc();
+        if let Some(entry) = self.board().renditions.get_mut(rendition) {
+            *entry.status.drops.entry(reason.to_owned()).or_default() += 1;
+        }
+    }
+
+    /// The connection to NATS.
+    pub fn nats(&self, status: NatsStatus) {
+        self.metrics
+            .nats_connected
+            .set(i64::from(status.state == "connected"));
+        let mut board = self.board();
+        let again = status.reconnects.saturating_sub(board.nats.reconnects);
+        self.metrics.nats_reconnects.inc_by(again);
+        board.nats = status;
+    }
+
+    /// Where fencing stands, and what is claimed by it.
+    pub fn fence(&self, state: FenceState, claim: Claim) {
+        let mut board = self.board();
+        board.fence = state;
+        board.claim = claim;
+    }
+
+    /// Whether fencing stands elsewhere than the board says.
+    pub fn fence_changed(&self, state: &FenceState) -> bool {
+        self.board().fence != *state
+    }
+
+    /// The configuration in use, and why a newer one was refused.
+    pub fn config(&self, config: ConfigStatus) {
+        self.board().config = config;
+    }
+
+    /// Whether ids had to begin ahead of this node's clock.
+    pub fn clock_behind(&self, by_ms: Option<u64>) {
+        self.board().clock_behind_ms = by_ms;
+    }
+
+    /// A feedback message was not taken.
+    pub fn feedback_rejected(&self, reason: &'static str) {
+        self.metrics
+            .feedback_rejected
+            .get_or_create(&ReasonLabel { reason })
+            .inc();
+        *self
+            .board()
+            .feedback_rejected
+            .entry(reason.to_owned())
+            .or_default() += 1;
+    }
+
+    /// The process is about to end.
+    pub fn stopped(&self) {
+        self.board().stopped = true;
+    }
+
+    /// Whether the source's thread still shows signs of life.
+    pub fn is_live(&self) -> bool {
+        self.board().heartbeat.elapsed() < WEDGED_AFTER
+    }
+
+    /// Everything, as it is now. `last_ids`: the last id used of each rendition.
+    pub fn status(&self, last_ids: &std::collections::HashMap<String, u64>) -> CameraStatus {
+        let now = Instant::now();
+        let mut board = self.board();
+        let fresh = board.is_fresh(now);
+        self.metrics.fresh.set(i64::from(fresh));
+        let (state, reason, message, remedy) = board.verdict(fresh);
+        let seen = (state, reason.clone());
+        if board.last_seen != seen {
+            board.last_seen = seen;
+            board.since = now_ms();
+        }
+        let age = |at: Instant| now.saturating_duration_since(at).as_millis() as u64;
+        let mut source = board.source.clone();
+        source.fps = round(board.arrivals.per_second(now));
+        source.last_frame_age_ms = board.last_access_unit.map(age);
+        let renditions = board
+            .renditions
+            .iter_mut()
+            .map(|(name, entry)| {
+                let mut status = entry.status.clone();
+                status.last_frame_id = last_ids.get(name).copied();
+                status.fps = round(entry.rate.per_second(now));
+                status.bitrate = entry.rate.bits_per_second(now);
+                status.last_frame_age_ms = entry.last.map(age);
+                (name.clone(), status)
+            })
+            .collect();
+        CameraStatus {
+            camera: self.camera.clone(),
+            uid: self.identity.uid.clone(),
+            incarnation: self.identity.incarnation,
+            instance: self.identity.instance.clone(),
+            started: self.identity.started,
+            at: now_ms(),
+            state,
+            ready: fresh && state == CameraState::Streaming && board.nats.state == "connected",
+            reason,
+            message,
+            remedy,
+            since: board.since,
+            source,
+            nats: board.nats.clone(),
+            config: board.config.clone(),
+            renditions,
+            feedback_rejected: board.feedback_rejected.clone(),
+            memory_bytes: process_usage().map_or(0, |(bytes, _)| bytes.unsigned_abs()),
+            claim: if board.stopped {
+                Claim::None
+            } else {
+                board.claim
+            },
+        }
+    }
+}
+
+impl Board {
+    fn is_fresh(&mut self, now: Instant) -> bool {
+        let interval = self.arrivals.interval(now).unwrap_or_default();
+        self.last_access_unit
+            .is_some_and(|at| now.saturating_duration_since(at) <= FRESH_WITHIN.max(interval * 3))
+    }
+
+    /// State, reason, message and remedy; what stops most comes first.
+    fn verdict(&self, fresh: bool) -> (CameraState, String, String, String) {
+        let plain = |state: CameraState| (state, String::new(), String::new(), String::new());
+        let because = |state: CameraState, fault: &Fault| {
+            (
+                state,
+                fault.reason.to_owned(),
+                fault.message.clone(),
+                fault.remedy.clone(),
+            )
+        };
+        if self.stopped {
+            return plain(CameraState::Stopped);
+        }
+        match &self.fence {
+            FenceState::Fenced { by } => {
+                return (
+                    CameraState::Fenced,
+                    "Fenced".to_owned(),
+                    format!(
+                        "instance {} of this camera is newer (incarnation {})",
+                        by.instance, by.incarnation
+                    ),
+                    "nothing to do: the newer instance publishes; end this process".to_owned(),
+                );
+            }
+            FenceState::SubjectInUse { by } => {
+                return (
+                    CameraState::SubjectInUse,
+                    "SubjectInUse".to_owned(),
+                    format!("another camera (uid {}) publishes on these subjects", by.uid),
+                    "give one of the two cameras another name, or its hub another nats.subjectPrefix".to_owned(),
+                );
+            }
+            FenceState::Disconnected | FenceState::Asking | FenceState::Held => {}
+        }
+        let verdict = match &self.source_state {
+            SourceState::Idle => plain(CameraState::Starting),
+            SourceState::Connecting => plain(CameraState::Connecting),
+            SourceState::Retrying(fault) => because(CameraState::Reconnecting, fault),
+            SourceState::Failed(fault) => because(CameraState::Stalled, fault),
+            SourceState::Finished => plain(CameraState::Finished),
+            SourceState::Disabled => plain(CameraState::Disabled),
+            SourceState::Streaming if fresh => plain(CameraState::Streaming),
+            SourceState::Streaming => (
+                CameraState::Reconnecting,
+                "NoFrames".to_owned(),
+                "no frame came for a while".to_owned(),
+                "check the camera; it is reconnected by itself".to_owned(),
+            ),
+        };
+        if verdict.0 != CameraState::Streaming {
+            return verdict;
+        }
+        self.warning().map_or(verdict, |(reason, message, remedy)| {
+            (
+                CameraState::Streaming,
+                reason.to_owned(),
+                message,
+                remedy.to_owned(),
+            )
+        })
+    }
+
+    /// What a person should know although the source delivers.
+    fn warning(&self) -> Option<(&'static str, String, &'static str)> {
+        match self.nats.state.as_str() {
+            "connected" => {}
+            "unauthorized" => {
+                return Some((
+                    "NatsUnauthorized",
+                    format!("{} refuses the credentials: unauthorized", self.nats.url),
+                    "check the Secret in the hub's spec.nats.credentialsSecretRef",
+                ));
+            }
+            state => {
+                return Some((
+                    "NatsUnavailable",
+                    format!("{state} to {}: {}", self.nats.url, self.nats.reason),
+                    "check that the NATS server runs and that spec.nats.url of the hub is right",
+                ));
+            }
+        }
+        if !self.config.refused.is_empty() {
+            return Some((
+                "ConfigRefused",
+                self.config.refused.clone(),
+                "correct the manifest; the last good one is in use",
+            ));
+        }
+        self.clock_behind_ms.map(|ms| {
+            (
+                "ClockBehind",
+                format!("this node's clock is {ms} ms behind the ids that were already used"),
+                "let NTP or PTP set the clocks of all nodes",
+            )
+        })
+    }
+}
+
+fn round(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
+fn now_ms() -> u64 {
+    u64::try_from(streamhub_wire::hub_time_us() / 1000).unwrap_or(0)
+}

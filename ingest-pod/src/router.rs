@@ -1,0 +1,292 @@
+//! From the source's frames to each rendition's due frames: ticks, ids, epochs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use streamhub_crds::Rendition;
+use streamhub_wire::ids::FrameIds;
+use streamhub_wire::tick::{Offer, RateGate, TickGrid};
+
+use crate::captured::Captured;
+use crate::hub_clock::HubClock;
+use crate::slot::Slot;
+
+/// How often the node's clock is compared with the monotonic one.
+const CLOCK_CHECK: Duration = Duration::from_secs(1);
+
+/// One due frame of one rendition.
+#[derive(Clone)]
+pub struct Due {
+    /// The picture.
+    pub frame: Captured,
+    /// The rendition as it is configured for this frame.
+    pub rendition: Arc<Rendition>,
+    /// Its number.
+    pub frame_id: u64,
+    /// UNIX milliseconds when this numbering began.
+    pub epoch: u64,
+    /// Sampling instant, UNIX microseconds.
+    pub tick_us: i64,
+    /// When the light hit the sensor, UNIX microseconds.
+    pub timestamp_us: i64,
+    /// Address of the source, fit to be shown.
+    pub source: Arc<str>,
+}
+
+/// What the router needs from whoever runs the renditions.
+pub trait Lanes: Send + Sync {
+    /// Starts the worker of a rendition, which takes from `slot` until it is closed.
+    fn start(&self, rendition: &Arc<Rendition>, slot: Slot<Due>);
+    /// A due frame was replaced by a newer one before the worker took it.
+    fn overtaken(&self, rendition: &Rendition);
+    /// The rendition is gone.
+    fn ended(&self, rendition: &Rendition);
+    /// The node's clock was stepped by so many microseconds.
+    fn clock_stepped(&self, step_us: i64);
+    /// Ids had to begin ahead of this node's clock by so many milliseconds.
+    fn clock_behind(&self, by_ms: Option<u64>);
+}
+
+/// Distributes the frames of one camera.
+pub struct Router {
+    state: Mutex<State>,
+    lanes: Arc<dyn Lanes>,
+}
+
+struct State {
+    clock: HubClock,
+    clock_checked: Instant,
+    epoch: u64,
+    incarnation: u64,
+    source: Arc<str>,
+    lanes: Vec<Lane>,
+    /// Highest id of each rendition that this process used or heard of, for renditions that come back.
+    used: HashMap<String, u64>,
+}
+
+struct Lane {
+    rendition: Arc<Rendition>,
+    gate: RateGate,
+    ids: FrameIds,
+    slot: Slot<Due>,
+}
+
+impl Router {
+    /// A router without renditions.
+    pub fn new(incarnation: u64, lanes: Arc<dyn Lanes>) -> Self {
+        let clock = HubClock::now_anchored();
+        let now = Instant::now();
+        Self {
+            state: Mutex::new(State {
+                clock,
+                clock_checked: now,
+                epoch: millis(clock.unix_us(now)),
+                incarnation,
+                source: "".into(),
+                lanes: Vec::new(),
+                used: HashMap::new(),
+            }),
+            lanes,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The clock that timestamps are read from.
+    pub fn clock(&self) -> HubClock {
+        self.state().clock
+    }
+
+    /// Interval of the fastest rendition; a second when there is none.
+    pub fn fastest_interval(&self) -> Duration {
+        self.state()
+            .lanes
+            .iter()
+            .map(|lane| lane.rendition.fps.interval())
+            .min()
+            .unwrap_or(Duration::from_secs(1))
+    }
+
+    /// Timestamps may jump from here on: the source at this address is (re)connected.
+    pub fn new_epoch(&self, source: &str) {
+        let mut state = self.state();
+        if &*state.source != source {
+            state.source = source.into();
+        }
+        let behind = state.new_epoch();
+        drop(state);
+        self.lanes.clock_behind(behind);
+    }
+
+    /// Another instance of this camera has published this id: number above it.
+    pub fn heard(&self, rendition: &str, frame_id: u64) {
+        let mut state = self.state();
+        let known = state.used.entry(rendition.to_owned()).or_default();
+        *known = frame_id.max(*known);
+        let mut lifted = false;
+        for lane in &mut state.lanes {
+            if lane.rendition.name.as_str() == rendition {
+                lifted |= lane.ids.heard(frame_id);
+            }
+        }
+        if lifted {
+            let behind = state.new_epoch();
+            drop(state);
+            self.lanes.clock_behind(behind);
+        }
+    }
+
+    /// Takes the renditions over: those that stay keep flowing, a changed rate gets a new grid.
+    pub fn set_renditions(&self, wanted: &[Rendition]) {
+        let mut state = self.state();
+        let (keep, gone) = std::mem::take(&mut state.lanes)
+            .into_iter()
+            .partition::<Vec<_>, _>(|lane| wanted.iter().any(|w| w.name == lane.rendition.name));
+        state.lanes = keep;
+        let mut started = Vec::new();
+        for rendition in wanted {
+            let Ok(grid) = TickGrid::new(rendition.fps.num(), rendition.fps.den()) else {
+                continue;
+            };
+            let known = state
+                .lanes
+                .iter_mut()
+                .find(|lane| lane.rendition.name == rendition.name);
+            if let Some(lane) = known {
+                if lane.gate.grid() != grid {
+                    lane.gate = RateGate::new(grid);
+                }
+                lane.rendition = Arc::new(rendition.clone());
+                continue;
+            }
+            let now = millis(state.clock.unix_us(Instant::now()));
+            let mut ids = FrameIds::new(state.incarnation, now);
+            if let Some(used) = state.used.get(rendition.name.as_str())
+                && ids.heard(*used)
+            {
+                ids.new_epoch(now);
+            }
+            let lane = Lane {
+                rendition: Arc::new(rendition.clone()),
+                gate: RateGate::new(grid),
+                ids,
+                slot: Slot::default(),
+            };
+            started.push((Arc::clone(&lane.rendition), lane.slot.clone()));
+            state.lanes.push(lane);
+        }
+        drop(state);
+        for lane in gone {
+            lane.slot.close();
+            self.lanes.ended(&lane.rendition);
+        }
+        for (rendition, slot) in started {
+            self.lanes.start(&rendition, slot);
+        }
+    }
+
+    /// Gives a frame to every rendition whose rate wants it.
+    pub fn offer(&self, frame: &Captured) {
+        let mut state = self.state();
+        let step = state.check_clock();
+        let timestamp_us = state.clock.unix_us(frame.at);
+        let epoch = state.epoch;
+        let State {
+            lanes,
+            used,
+            source,
+            ..
+        } = &mut *state;
+        for lane in lanes {
+            if let Some(due) = lane.due(frame, timestamp_us, epoch, source) {
+                if let Some(last) = used.get_mut(lane.rendition.name.as_str()) {
+                    *last = due.frame_id;
+                } else {
+                    used.insert(lane.rendition.name.to_string(), due.frame_id);
+                }
+                if lane.slot.put(due).is_some() {
+                    self.lanes.overtaken(&lane.rendition);
+                }
+            }
+        }
+        drop(state);
+        if let Some((step_us, behind)) = step {
+            self.lanes.clock_stepped(step_us);
+            self.lanes.clock_behind(behind);
+        }
+    }
+
+    /// The last id used of each rendition, published or not.
+    pub fn last_ids(&self) -> HashMap<String, u64> {
+        self.state().used.clone()
+    }
+
+    /// Ends all renditions.
+    pub fn close(&self) {
+        self.set_renditions(&[]);
+    }
+}
+
+impl State {
+    /// Begins a new numbering. Returns by how much the clock is behind what is known, if it is.
+    fn new_epoch(&mut self) -> Option<u64> {
+        let now = millis(self.clock.unix_us(Instant::now()));
+        self.epoch = now.max(self.epoch + 1);
+        for lane in &mut self.lanes {
+            lane.ids.new_epoch(now);
+            lane.gate.new_epoch();
+        }
+        self.lanes
+            .iter()
+            .filter_map(|lane| lane.ids.clock_behind_ms())
+            .max()
+    }
+
+    fn check_clock(&mut self) -> Option<(i64, Option<u64>)> {
+        if self.clock_checked.elapsed() < CLOCK_CHECK {
+            return None;
+        }
+        self.clock_checked = Instant::now();
+        let step = self.clock.resync()?;
+        // A clock set back must not be outrun by the epochs counted before.
+        Some((step, self.new_epoch()))
+    }
+}
+
+impl Lane {
+    fn due(
+        &mut self,
+        frame: &Captured,
+        timestamp_us: i64,
+        epoch: u64,
+        source: &Arc<str>,
+    ) -> Option<Due> {
+        let offer = if frame.repeated {
+            self.gate.hold(timestamp_us)?
+        } else {
+            self.gate.offer(timestamp_us)
+        };
+        let Offer::Due { tick_us, .. } = offer else {
+            return None;
+        };
+        Some(Due {
+            frame: frame.clone(),
+            rendition: Arc::clone(&self.rendition),
+            frame_id: self.ids.take(),
+            epoch,
+            tick_us,
+            timestamp_us: if frame.repeated {
+                tick_us
+            } else {
+                timestamp_us
+            },
+            source: Arc::clone(source),
+        })
+    }
+}
+
+fn millis(unix_us: i64) -> u64 {
+    u64::try_from(unix_us / 1000).unwrap_or(0)
+}

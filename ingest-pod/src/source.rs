@@ -1,0 +1,91 @@
+//! Where pictures come from: one attempt to read a camera, until it ends or is stopped.
+
+pub mod arrivals;
+pub mod decode;
+pub mod file;
+pub mod pull;
+pub mod rtsp;
+pub mod rtsp_fault;
+pub mod schedule;
+pub mod test;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::captured::Captured;
+use crate::fault::Fault;
+use crate::hub_clock::HubClock;
+use crate::stop::Stop;
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Told to stop.
+    Stopped,
+    /// A file with `onEnd: Stop` is through.
+    Finished,
+    /// Something is wrong.
+    Failed(Fault),
+}
+
+impl From<Fault> for End {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault)
+    }
+}
+
+/// What the source turned out to be.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Described {
+    /// Codec as GStreamer's caps name it without `video/x-`, e.g. `h264`; `raw` for drawn pictures.
+    pub codec: String,
+    /// Decoder element; absent where nothing is decoded.
+    pub decoder: Option<String>,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+}
+
+/// Where a source puts what it reads. Called from the source's own thread.
+pub trait Outlet: Send + Sync {
+    /// A picture is there.
+    fn frame(&self, frame: Captured);
+    /// The source is known, or has changed.
+    fn described(&self, described: Described);
+    /// A stage took so long: `receive` or `decode`.
+    fn stage(&self, stage: &'static str, took: Duration);
+    /// So many access units were not decoded.
+    fn held_back(&self, reason: &'static str, count: u64);
+    /// The source is alive (an access unit came); also the thread's heartbeat when `access_unit` is false.
+    fn alive(&self, access_unit: bool);
+    /// The clock that ticks are counted on.
+    fn clock(&self) -> HubClock;
+    /// Interval of the fastest rendition: how often a held frame must be offered.
+    fn fastest_interval(&self) -> Duration;
+}
+
+/// What every attempt is given.
+#[derive(Clone)]
+pub struct Attempt {
+    /// Where pictures go.
+    pub outlet: Arc<dyn Outlet>,
+    /// When to end.
+    pub stop: Stop,
+}
+
+impl Attempt {
+    /// Waits, with a sign of life every second; `true` when stopped meanwhile.
+    pub fn wait_until(&self, due: Instant) -> bool {
+        loop {
+            let left = due.saturating_duration_since(Instant::now());
+            if self.stop.wait(left.min(Duration::from_secs(1))) {
+                return true;
+            }
+            if left <= Duration::from_secs(1) {
+                return false;
+            }
+            self.outlet.alive(false);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! When each access unit arrived: kept beside the pipeline by PTS, since decoders do not carry it.
+
+use gstreamer as gst;
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Enough for the deepest reordering of H.264 and H.265 (16 frames) and an appsink's queue.
+const KEPT: usize = 64;
+
+/// What is known of one access unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// The first byte of it was here.
+    pub first: Instant,
+    /// The last byte of it was here, and it went to the decoder.
+    pub complete: Instant,
+}
+
+/// Arrival times of the access units that are under way, and what was held back.
+#[derive(Debug, Default)]
+pub struct Arrivals {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    first_of: Option<(Option<gst::ClockTime>, Instant)>,
+    under_way: VecDeque<(Option<gst::ClockTime>, Arrival)>,
+    newest: Option<Instant>,
+    interval: Option<Duration>,
+    held_back: Vec<(&'static str, u64)>,
+    received: Vec<Duration>,
+}
+
+impl Arrivals {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A packet with this PTS arrived at `at`; only the first of an access unit counts.
+    pub fn packet(&self, pts: Option<gst::ClockTime>, at: Instant) {
+        let mut state = self.state();
+        if state.first_of.is_none_or(|(known, _)| known != pts) {
+            state.first_of = Some((pts, at));
+        }
+    }
+
+    /// The access unit is whole and goes to the decoder. Returns how long ago its first byte arrived.
+    pub fn complete(&self, pts: Option<gst::ClockTime>) -> Duration {
+        let now = Instant::now();
+        let mut state = self.state();
+        let first = match state.first_of {
+            Some((known, at)) if known == pts => at,
+            _ => now,
+        };
+        if state.under_way.len() >= KEPT {
+            state.under_way.pop_front();
+        }
+        state.under_way.push_back((
+            pts,
+            Arrival {
+                first,
+                complete: now,
+            },
+        ));
+        if let Some(before) = state.newest.replace(now) {
+            let gap = now.duration_since(before);
+            state.interval = Some(match state.interval {
+                Some(mean) => (mean * 7 + gap) / 8,
+                None => gap,
+            });
+        }
+        let took = now.saturating_duration_since(first);
+        if state.received.len() < KEPT {
+            state.received.push(took);
+        }
+        took
+    }
+
+    /// When the picture with this PTS arrived; forgets it.
+    pub fn take(&self, pts: Option<gst::ClockTime>) -> Option<Arrival> {
+        let mut state = self.state();
+        let at = state
+            .under_way
+            .iter()
+            .position(|(known, _)| *known == pts)?;
+        state.under_way.remove(at).map(|(_, arrival)| arrival)
+    }
+
+    /// When the newest access unit was complete.
+    pub fn newest(&self) -> Option<Instant> {
+        self.state().newest
+    }
+
+    /// Mean time between access units, once two have come.
+    pub fn interval(&self) -> Option<Duration> {
+        self.state().interval
+    }
+
+    /// One access unit was not decoded.
+    pub fn held_back(&self, reason: &'static str) {
+        let mut state = self.state();
+        match state
+            .held_back
+            .iter_mut()
+            .find(|(known, _)| *known == reason)
+        {
+            Some((_, count)) => *count += 1,
+            None => state.held_back.push((reason, 1)),
+        }
+    }
+
+    /// What was held back and how long receiving took, since the last call.
+    pub fn drain(&self) -> (Vec<(&'static str, u64)>, Vec<Duration>) {
+        let mut state = self.state();
+        (
+            std::mem::take(&mut state.held_back),
+            std::mem::take(&mut state.received),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_reordered_pictures_and_keeps_a_bounded_number() {
+        let arrivals = Arrivals::default();
+        let pts = |n: u64| Some(gst::ClockTime::from_mseconds(n));
+        let at = Instant::now();
+        for n in [0, 3, 1, 2] {
+            arrivals.packet(pts(n), at);
+            arrivals.complete(pts(n));
+        }
+        for n in [0, 1, 2, 3] {
+            assert_eq!(arrivals.take(pts(n)).map(|a| a.first), Some(at));
+        }
+        assert_eq!(arrivals.take(pts(0)), None);
+        for n in 0..10_000 {
+            arrivals.complete(pts(n));
+            arrivals.held_back("no-reference");
+        }
+        assert!(arrivals.state().under_way.len() <= KEPT);
+        let (held, received) = arrivals.drain();
+        assert_eq!(held, [("no-reference", 10_000)]);
+        assert!(received.len() <= KEPT);
+    }
+}

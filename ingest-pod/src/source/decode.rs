@@ -1,0 +1,278 @@
+//! From an encoded pad to pictures: the right decoder, one thread, no frame with a lost reference.
+
+use gst::prelude::*;
+use gstreamer as gst;
+use gstreamer_app as gst_app;
+use gstreamer_video as gst_video;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::arrivals::Arrivals;
+use crate::fault::Fault;
+
+/// Raw formats that the encoder takes as they are; a decoder that makes another one is converted.
+const RAW_FORMATS: [gst_video::VideoFormat; 5] = [
+    gst_video::VideoFormat::I420,
+    gst_video::VideoFormat::Nv12,
+    gst_video::VideoFormat::Y42b,
+    gst_video::VideoFormat::Y444,
+    gst_video::VideoFormat::Gray8,
+];
+
+/// An access unit that waits longer than this for the decoder is given up, with all that depend on it.
+const MAX_LAG: Duration = Duration::from_secs(1);
+
+/// Without a key frame for so long the camera is taken to refresh in another way (intra refresh),
+/// and the decoder's own judgement of what is whole must do.
+const KEY_FRAME_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The end of a pipeline: pictures or whole JPEGs come out of `sink`.
+pub struct Branch {
+    /// Where samples are pulled; caps are `video/x-raw` in system memory or `image/jpeg`.
+    pub sink: gst_app::AppSink,
+    /// The decoder's element name; absent when the camera sends JPEG.
+    pub decoder: Option<String>,
+}
+
+/// How the branch treats access units that come too late or depend on lost ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// A camera: drops to the next key frame when the decoder lags or a packet was lost.
+    Live,
+    /// A file: nothing is lost on the way, and the reader waits for the decoder.
+    Stored,
+}
+
+/// Adds decoder and sink behind `pad`, whose `caps` say what is encoded.
+pub fn attach(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    caps: &gst::CapsRef,
+    pace: Pace,
+    arrivals: &Arc<Arrivals>,
+) -> Result<Branch, Fault> {
+    let jpeg = caps.structure(0).is_some_and(|s| s.name() == "image/jpeg");
+    let sink = app_sink(jpeg, pace);
+    let (first, decoder) = if jpeg {
+        pipeline
+            .add(&sink)
+            .map_err(|e| missing("appsink", &e.to_string()))?;
+        (sink.clone().upcast::<gst::Element>(), None)
+    } else {
+        let (decoder, name) = decoder_for(caps)?;
+        let convert = make("videoconvert")?;
+        let rest = [&decoder, &convert, sink.upcast_ref()];
+        pipeline
+            .add_many(rest)
+            .and_then(|()| gst::Element::link_many(rest))
+            .map_err(|e| missing(&name, &e.to_string()))?;
+        (decoder, Some(name))
+    };
+    let entry = first
+        .static_pad("sink")
+        .ok_or_else(|| missing("appsink", "it has no sink pad"))?;
+    watch(&entry, pace, jpeg, arrivals);
+    pad.link(&entry)
+        .map_err(|e| missing("decoder", &e.to_string()))?;
+    for element in pipeline.iterate_elements().into_iter().flatten() {
+        element
+            .sync_state_with_parent()
+            .map_err(|e| missing(&element.name(), &e.to_string()))?;
+    }
+    Ok(Branch { sink, decoder })
+}
+
+/// An element by name, or what to install.
+pub fn make(factory: &str) -> Result<gst::Element, Fault> {
+    gst::ElementFactory::make(factory)
+        .build()
+        .map_err(|e| missing(factory, &e.to_string()))
+}
+
+fn missing(element: &str, why: &str) -> Fault {
+    Fault::permanent(
+        "MissingElement",
+        format!("GStreamer element {element} cannot be used: {why}"),
+        "install the GStreamer plugins that the README lists",
+    )
+}
+
+fn app_sink(jpeg: bool, pace: Pace) -> gst_app::AppSink {
+    let caps = if jpeg {
+        gst::Caps::builder("image/jpeg").build()
+    } else {
+        gst_video::VideoCapsBuilder::new()
+            .format_list(RAW_FORMATS)
+            .build()
+    };
+    gst_app::AppSink::builder()
+        .caps(&caps)
+        .sync(false)
+        .async_(false)
+        .max_buffers(2)
+        .drop(pace == Pace::Live)
+        .wait_on_eos(false)
+        .build()
+}
+
+/// The best decoder for these caps that this machine can really open: by rank, so hardware first
+/// where it is present.
+fn decoder_for(caps: &gst::CapsRef) -> Result<(gst::Element, String), Fault> {
+    let mut factories: Vec<_> = gst::ElementFactory::factories_with_type(
+        gst::ElementFactoryType::DECODER | gst::ElementFactoryType::MEDIA_VIDEO,
+        gst::Rank::MARGINAL,
+    )
+    .into_iter()
+    .filter(|factory| factory.can_sink_any_caps(caps))
+    .collect();
+    factories.sort_by_key(|factory| std::cmp::Reverse(factory.rank()));
+    for factory in factories {
+        let Ok(decoder) = factory.create().build() else {
+            continue;
+        };
+        if decoder.set_state(gst::State::Ready).is_err() {
+            tracing::debug!(decoder = %factory.name(), "decoder is installed but cannot be opened here");
+            continue;
+        }
+        // One thread: several cost CPU and a frame of latency each (DESIGN §7).
+        if decoder.has_property_with_type("max-threads", i32::static_type()) {
+            decoder.set_property("max-threads", 1_i32);
+        }
+        if decoder.has_property_with_type("output-corrupt", bool::static_type()) {
+            decoder.set_property("output-corrupt", false);
+        }
+        let hardware = factory.klass().contains("Hardware");
+        tracing::info!(decoder = %factory.name(), hardware, "decoder chosen");
+        return Ok((decoder, factory.name().to_string()));
+    }
+    let codec = caps
+        .structure(0)
+        .map_or_else(|| "unknown".to_owned(), |s| s.name().to_string());
+    Err(Fault::permanent(
+        "UnsupportedCodec",
+        format!("no decoder on this machine takes {codec}"),
+        "set the camera to H.264, H.265 or MJPEG, or install a GStreamer decoder for it",
+    ))
+}
+
+/// Notes when each access unit is complete, and holds back those that cannot be decoded cleanly.
+fn watch(entry: &gst::Pad, pace: Pace, jpeg: bool, arrivals: &Arc<Arrivals>) {
+    let arrivals = Arc::clone(arrivals);
+    let guard = Mutex::new(ReferenceGuard::new(Instant::now()));
+    entry.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let Some(buffer) = info.buffer() else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let lag = arrivals.complete(buffer.pts());
+        if pace == Pace::Stored || jpeg {
+            return gst::PadProbeReturn::Ok;
+        }
+        let unit = AccessUnit {
+            key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
+            after_loss: buffer.flags().contains(gst::BufferFlags::DISCONT),
+            late: lag > MAX_LAG,
+        };
+        let verdict = guard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .admit(unit, Instant::now());
+        match verdict {
+            Ok(()) => gst::PadProbeReturn::Ok,
+            Err(reason) => {
+                arrivals.held_back(reason);
+                gst::PadProbeReturn::Drop
+            }
+        }
+    });
+}
+
+/// What the guard needs to know of an access unit.
+#[derive(Debug, Clone, Copy)]
+struct AccessUnit {
+    key: bool,
+    after_loss: bool,
+    late: bool,
+}
+
+/// Lets access units pass only while everything that they refer to went to the decoder.
+#[derive(Debug)]
+struct ReferenceGuard {
+    waiting_since: Option<Instant>,
+    key_seen: bool,
+}
+
+impl ReferenceGuard {
+    fn new(now: Instant) -> Self {
+        Self {
+            waiting_since: Some(now),
+            key_seen: false,
+        }
+    }
+
+    fn admit(&mut self, unit: AccessUnit, now: Instant) -> Result<(), &'static str> {
+        if unit.late || (unit.after_loss && !unit.key && self.waiting_since.is_none()) {
+            self.waiting_since.get_or_insert(now);
+        } else if unit.key {
+            self.waiting_since = None;
+            self.key_seen = true;
+        }
+        match self.waiting_since {
+            None => Ok(()),
+            Some(_) if unit.late => Err("decoder-late"),
+            Some(since) if !self.key_seen && now.duration_since(since) > KEY_FRAME_PATIENCE => {
+                self.waiting_since = None;
+                Ok(())
+            }
+            Some(_) => Err("no-reference"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DELTA: AccessUnit = AccessUnit {
+        key: false,
+        after_loss: false,
+        late: false,
+    };
+    const KEY: AccessUnit = AccessUnit { key: true, ..DELTA };
+    const LOST: AccessUnit = AccessUnit {
+        after_loss: true,
+        ..DELTA
+    };
+    const LATE: AccessUnit = AccessUnit {
+        late: true,
+        ..DELTA
+    };
+
+    #[test]
+    fn nothing_passes_between_a_loss_and_the_next_key_frame() {
+        let now = Instant::now();
+        let mut guard = ReferenceGuard::new(now);
+        let passed: Vec<bool> = [DELTA, KEY, DELTA, LOST, DELTA, KEY, DELTA, LATE, DELTA, KEY]
+            .into_iter()
+            .map(|unit| guard.admit(unit, now).is_ok())
+            .collect();
+        assert_eq!(
+            passed,
+            [
+                false, true, true, false, false, true, true, false, false, true
+            ]
+        );
+    }
+
+    #[test]
+    fn a_camera_without_key_frames_is_believed_after_a_while_but_a_long_gop_is_waited_for() {
+        let start = Instant::now();
+        let later = start + KEY_FRAME_PATIENCE + Duration::from_millis(1);
+        let mut refresh = ReferenceGuard::new(start);
+        assert!(refresh.admit(DELTA, start).is_err());
+        assert!(refresh.admit(DELTA, later).is_ok());
+        let mut long_gop = ReferenceGuard::new(start);
+        assert!(long_gop.admit(KEY, start).is_ok());
+        assert!(long_gop.admit(LOST, start).is_err());
+        assert!(long_gop.admit(DELTA, later).is_err());
+    }
+}

@@ -1,0 +1,129 @@
+//! Pulling pictures out of a running pipeline, and what can go wrong there.
+
+use gst::prelude::*;
+use gstreamer as gst;
+use gstreamer_app as gst_app;
+use gstreamer_video as gst_video;
+use std::sync::Arc;
+
+use super::{Attempt, Described};
+use crate::captured::{CameraJpeg, Content};
+
+/// A pipeline that is torn down when it goes out of scope, whatever the reason.
+pub struct Running(pub gst::Pipeline);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.set_state(gst::State::Null) {
+            tracing::warn!(%error, "pipeline did not stop cleanly");
+        }
+    }
+}
+
+/// Turns samples into pictures; remembers the caps so that they are parsed once.
+#[derive(Default)]
+pub struct Reader {
+    caps: Option<gst::Caps>,
+    info: Option<gst_video::VideoInfo>,
+}
+
+impl Reader {
+    /// The picture of a sample, and its PTS. `None` for what is no whole picture.
+    pub fn read(
+        &mut self,
+        sample: &gst::Sample,
+        codec: &str,
+        decoder: Option<&str>,
+        attempt: &Attempt,
+    ) -> Option<(Arc<Content>, Option<gst::ClockTime>)> {
+        let buffer = sample.buffer_owned()?;
+        let pts = buffer.pts();
+        if self.caps.as_deref() != sample.caps() {
+            self.caps = sample.caps_owned();
+            self.info = self
+                .caps
+                .as_ref()
+                .and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok());
+            if let Some(described) = self.describe(codec, decoder) {
+                attempt.outlet.described(described);
+            }
+        }
+        if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
+            attempt.outlet.held_back("corrupt", 1);
+            return None;
+        }
+        if decoder.is_some() {
+            let info = self.info.as_ref()?;
+            let frame = gst_video::VideoFrame::from_buffer_readable(buffer, info).ok()?;
+            return Some((Arc::new(Content::Video(Box::new(frame))), pts));
+        }
+        match CameraJpeg::new(buffer) {
+            Ok(jpeg) => Some((Arc::new(Content::Jpeg(jpeg)), pts)),
+            Err(error) => {
+                tracing::debug!(%error, "broken JPEG from the camera");
+                attempt.outlet.held_back("broken-jpeg", 1);
+                None
+            }
+        }
+    }
+
+    fn describe(&self, codec: &str, decoder: Option<&str>) -> Option<Described> {
+        let structure = self.caps.as_ref()?.structure(0)?;
+        let side = |name| structure.get::<i32>(name).ok().map_or(0, i32::unsigned_abs);
+        Some(Described {
+            codec: codec.to_owned(),
+            decoder: decoder.map(str::to_owned),
+            width: side("width"),
+            height: side("height"),
+        })
+    }
+}
+
+/// Codec name for people: `h264` for `video/x-h264`.
+pub fn codec_name(caps: &gst::CapsRef) -> String {
+    let name = caps.structure(0).map_or("unknown", |s| s.name().as_str());
+    name.rsplit_once('/')
+        .map_or(name, |(_, sub)| sub.strip_prefix("x-").unwrap_or(sub))
+        .to_owned()
+}
+
+/// What a look at sink and bus gave.
+pub enum Pulled {
+    /// A sample.
+    Sample(gst::Sample),
+    /// Nothing yet.
+    Nothing,
+    /// The stream is over.
+    Eos,
+    /// The pipeline failed: error and debug text, not yet cleaned.
+    Error(gst::glib::Error, String),
+}
+
+/// Waits a little for the next sample, or tells why there is none.
+pub fn pull(sink: Option<&gst_app::AppSink>, bus: &gst::Bus, wait: gst::ClockTime) -> Pulled {
+    if let Some(sink) = sink {
+        if let Some(sample) = sink.try_pull_sample(gst::ClockTime::ZERO) {
+            return Pulled::Sample(sample);
+        }
+        if sink.is_eos() {
+            return Pulled::Eos;
+        }
+    }
+    while let Some(message) = bus.pop_filtered(&[gst::MessageType::Error, gst::MessageType::Eos]) {
+        match message.view() {
+            gst::MessageView::Error(error) => {
+                let debug = error.debug().map_or_else(String::new, |d| d.to_string());
+                return Pulled::Error(error.error(), debug);
+            }
+            gst::MessageView::Eos(_) => return Pulled::Eos,
+            _ => {}
+        }
+    }
+    if let Some(sink) = sink {
+        return sink
+            .try_pull_sample(wait)
+            .map_or(Pulled::Nothing, Pulled::Sample);
+    }
+    std::thread::sleep(wait.into());
+    Pulled::Nothing
+}

@@ -1,0 +1,383 @@
+//! `rtsp`: an IP camera over TCP, UDP or TLS.
+
+use gst::prelude::*;
+use gstreamer as gst;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use streamhub_wire::metadata::CaptureSource;
+
+use super::arrivals::Arrivals;
+use super::decode::{Branch, Pace, attach, make};
+use super::pull::{Pulled, Reader, Running, pull};
+use super::rtsp_fault::classify;
+use super::{Attempt, End};
+use crate::captured::Captured;
+use crate::fault::{Fault, Redactor};
+
+/// From the first packet sent to the camera to the first access unit from it.
+const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(15);
+/// A camera is stale after this, or after three of its frame intervals, whichever is longer (DESIGN §4).
+const STALE_AFTER: Duration = Duration::from_secs(5);
+/// Room for packets that overtake each other; a TCP connection keeps their order by itself.
+const UDP_REORDER: Duration = Duration::from_millis(80);
+
+const POLL: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+
+/// How the packets travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Interleaved in the RTSP connection.
+    Tcp,
+    /// RTP and RTCP on ports of their own.
+    Udp,
+}
+
+/// A camera, with what was read from its Secret for this attempt.
+#[derive(Clone)]
+pub struct RtspSpec {
+    /// The whole URL. May itself be a secret.
+    pub url: String,
+    /// What may be shown of it: scheme, host, port and, unless it is a secret, path.
+    pub shown: String,
+    /// How packets travel.
+    pub transport: Transport,
+    /// User name and password.
+    pub login: Option<(String, String)>,
+    /// Own certificate authorities, PEM.
+    pub ca: Option<PathBuf>,
+    /// Hides the secrets of this camera in texts from outside.
+    pub redactor: Redactor,
+}
+
+/// Reads the camera until it ends, fails or is stopped.
+pub fn run(spec: &RtspSpec, attempt: &Attempt) -> End {
+    match Session::open(spec) {
+        Ok(session) => session.play(spec, attempt),
+        Err(fault) => End::Failed(fault),
+    }
+}
+
+/// What the pads turned out to be, written by `GStreamer`'s thread.
+#[derive(Default)]
+struct Found {
+    taken: bool,
+    branch: Option<Result<(Branch, &'static str), Fault>>,
+    /// Media that the camera offers and that are not used, for the error that says so.
+    offered: Vec<String>,
+    complete: bool,
+}
+
+struct Session {
+    _running: Running,
+    bus: gst::Bus,
+    found: Arc<Mutex<Found>>,
+    arrivals: Arc<Arrivals>,
+}
+
+impl Session {
+    fn open(spec: &RtspSpec) -> Result<Self, Fault> {
+        let pipeline = gst::Pipeline::new();
+        let source = make("rtspsrc")?;
+        configure(&source, spec)?;
+        pipeline
+            .add(&source)
+            .map_err(|e| Fault::transient("Internal", e.to_string(), "report this"))?;
+        let arrivals = Arc::new(Arrivals::default());
+        let found: Arc<Mutex<Found>> = Arc::default();
+        watch_pads(&pipeline, &source, &found, &arrivals);
+        let bus = pipeline
+            .bus()
+            .ok_or_else(|| Fault::transient("Internal", "no pipeline bus", "report this"))?;
+        let running = Running(pipeline);
+        // What goes wrong here is told in full by the message on the bus.
+        let _ = running.0.set_state(gst::State::Playing);
+        Ok(Self {
+            _running: running,
+            bus,
+            found,
+            arrivals,
+        })
+    }
+
+    fn play(self, spec: &RtspSpec, attempt: &Attempt) -> End {
+        let outlet = &attempt.outlet;
+        let started = Instant::now();
+        let mut branch: Option<(Branch, &'static str)> = None;
+        let mut reader = Reader::default();
+        let mut last_seen = None;
+        loop {
+            if attempt.stop.is_stopped() {
+                return End::Stopped;
+            }
+            if branch.is_none() {
+                let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+                match found.branch.take() {
+                    Some(Ok(ready)) => branch = Some(ready),
+                    Some(Err(fault)) => return End::Failed(fault),
+                    None if found.complete && !found.taken => {
+                        return End::Failed(no_video(spec, &found.offered));
+                    }
+                    None => {}
+                }
+            }
+            let sink = branch.as_ref().map(|(branch, _)| &branch.sink);
+            let wait = if sink.is_some() { POLL } else { POLL / 20 };
+            match (pull(sink, &self.bus, wait), &branch) {
+                (Pulled::Sample(sample), Some((branch, codec))) => {
+                    let decoder = branch.decoder.as_deref();
+                    if let Some((content, pts)) = reader.read(&sample, codec, decoder, attempt) {
+                        let now = Instant::now();
+                        let arrival = self.arrivals.take(pts);
+                        if let (Some(arrival), Some(_)) = (arrival, decoder) {
+                            outlet.stage("decode", now - arrival.complete);
+                        }
+                        outlet.frame(Captured {
+                            content,
+                            at: arrival.map_or(now, |arrival| arrival.first),
+                            capture: CaptureSource::Arrival,
+                            repeated: false,
+                        });
+                    }
+                }
+                (Pulled::Error(error, debug), _) => {
+                    return End::Failed(classify(&error, &debug, &spec.shown, &spec.redactor));
+                }
+                (Pulled::Eos, _) => {
+                    return End::Failed(Fault::transient(
+                        "StreamEnded",
+                        format!(
+                            "{}: the camera ended the stream (RTCP BYE or end of file)",
+                            spec.shown
+                        ),
+                        "nothing to do if the camera is restarting; else look at its session limit",
+                    ));
+                }
+                (Pulled::Sample(_) | Pulled::Nothing, _) => {}
+            }
+            let (held_back, received) = self.arrivals.drain();
+            for (reason, count) in held_back {
+                outlet.held_back(reason, count);
+            }
+            for took in received {
+                outlet.stage("receive", took);
+            }
+            let newest = self.arrivals.newest();
+            outlet.alive(newest != last_seen);
+            last_seen = newest;
+            if let Some(fault) = stale(spec, &self.arrivals, started) {
+                return End::Failed(fault);
+            }
+        }
+    }
+}
+
+fn stale(spec: &RtspSpec, arrivals: &Arrivals, started: Instant) -> Option<Fault> {
+    match arrivals.newest() {
+        None if started.elapsed() > FIRST_FRAME_WITHIN => Some(Fault::transient(
+            "NoFrames",
+            format!(
+                "{}: connected or connecting for {} s without a single frame",
+                spec.shown,
+                FIRST_FRAME_WITHIN.as_secs()
+            ),
+            "check that the camera answers; with transport udp, that no firewall drops its packets",
+        )),
+        Some(newest) => {
+            let limit = arrivals
+                .interval()
+                .map_or(STALE_AFTER, |mean| STALE_AFTER.max(mean * 3));
+            let silence = newest.elapsed();
+            (silence > limit).then(|| {
+                Fault::transient(
+                    "NoFrames",
+                    format!(
+                        "{}: last frame {:.1} s ago, though the connection is open",
+                        spec.shown,
+                        silence.as_secs_f64()
+                    ),
+                    "check the camera and the network to it; it is reconnected by itself",
+                )
+            })
+        }
+        None => None,
+    }
+}
+
+fn no_video(spec: &RtspSpec, offered: &[String]) -> Fault {
+    let offered = if offered.is_empty() {
+        "nothing".to_owned()
+    } else {
+        offered.join(", ")
+    };
+    Fault::transient(
+        "NoVideo",
+        format!(
+            "{}: the camera offers {offered}, and no video that can be used",
+            spec.shown
+        ),
+        "set the camera or the URL to a stream with H.264, H.265 or MJPEG",
+    )
+}
+
+fn configure(source: &gst::Element, spec: &RtspSpec) -> Result<(), Fault> {
+    source.set_property("location", &spec.url);
+    let (protocols, latency) = match spec.transport {
+        Transport::Tcp => ("tcp", Duration::ZERO),
+        Transport::Udp => ("udp", UDP_REORDER),
+    };
+    source.set_property_from_str(
+        "protocols",
+        if spec.url.starts_with("rtsps://") {
+            match spec.transport {
+                Transport::Tcp => "tls+tcp",
+                Transport::Udp => "tls+udp",
+            }
+        } else {
+            protocols
+        },
+    );
+    source.set_property("latency", latency.as_millis() as u32);
+    source.set_property("drop-on-latency", true);
+    source.set_property("tcp-timeout", FIRST_FRAME_WITHIN.as_micros() as u64);
+    source.set_property("timeout", STALE_AFTER.as_micros() as u64);
+    source.set_property("udp-reconnect", false);
+    source.set_property(
+        "user-agent",
+        concat!("stream-hub/", env!("CARGO_PKG_VERSION")),
+    );
+    if let Some((user, password)) = &spec.login {
+        source.set_property("user-id", user);
+        source.set_property("user-pw", password);
+    }
+    if let Some(ca) = &spec.ca {
+        let anchors = gio::TlsFileDatabase::new(ca).map_err(|error| {
+            Fault::transient(
+                "InvalidCertificate",
+                format!("ca.crt cannot be used: {}", error.message()),
+                "put one or more PEM certificates into the key ca.crt of the Secret",
+            )
+        })?;
+        source.set_property("tls-database", &anchors);
+    }
+    Ok(())
+}
+
+/// Takes the first video stream that can be used; all others are never set up at the camera.
+fn watch_pads(
+    pipeline: &gst::Pipeline,
+    source: &gst::Element,
+    found: &Arc<Mutex<Found>>,
+    arrivals: &Arc<Arrivals>,
+) {
+    let slot = Arc::clone(found);
+    source.connect("select-stream", false, move |values| {
+        let caps = values.get(2).and_then(|v| v.get::<gst::Caps>().ok());
+        let mut found = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let (usable, name) = caps
+            .as_ref()
+            .and_then(|caps| caps.structure(0))
+            .map_or((false, "unknown".to_owned()), offer);
+        let take = usable && !found.taken;
+        found.taken |= take;
+        if !take {
+            found.offered.push(name);
+        }
+        Some(take.to_value())
+    });
+    let slot = Arc::clone(found);
+    source.connect("no-more-pads", false, move |_| {
+        slot.lock().unwrap_or_else(PoisonError::into_inner).complete = true;
+        None
+    });
+    let (slot, weak, arrivals) = (
+        Arc::clone(found),
+        pipeline.downgrade(),
+        Arc::clone(arrivals),
+    );
+    source.connect_pad_added(move |_, pad| {
+        let (Some(pipeline), Some(caps)) = (weak.upgrade(), pad.current_caps()) else {
+            return;
+        };
+        let built = depayload(&pipeline, pad, &caps, &arrivals);
+        let mut found = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.branch.is_none() {
+            found.branch = Some(built);
+        }
+    });
+}
+
+/// Whether a stream of the SDP can be used, and what it is called in messages.
+fn offer(caps: &gst::StructureRef) -> (bool, String) {
+    let media = caps.get::<&str>("media").unwrap_or("unknown");
+    let encoding = caps.get::<&str>("encoding-name").unwrap_or("unknown");
+    let usable = media == "video" && codec(encoding).is_some();
+    (usable, format!("{media}/{encoding}"))
+}
+
+/// Depayloader, parser and caps for an RTP encoding name (IANA RTP payload format media types).
+fn codec(encoding: &str) -> Option<(&'static str, &'static str, &'static str, &'static str)> {
+    match encoding {
+        "H264" => Some(("rtph264depay", "h264parse", "video/x-h264", "h264")),
+        "H265" => Some(("rtph265depay", "h265parse", "video/x-h265", "h265")),
+        "JPEG" => Some(("rtpjpegdepay", "jpegparse", "image/jpeg", "jpeg")),
+        _ => None,
+    }
+}
+
+fn depayload(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    caps: &gst::CapsRef,
+    arrivals: &Arc<Arrivals>,
+) -> Result<(Branch, &'static str), Fault> {
+    let unusable =
+        |why: String| Fault::transient("NoVideo", why, "set the camera to H.264, H.265 or MJPEG");
+    let structure = caps
+        .structure(0)
+        .ok_or_else(|| unusable("a stream without caps".to_owned()))?;
+    let (_, name) = offer(structure);
+    let (depay, parse, media, codec) = structure
+        .get::<&str>("encoding-name")
+        .ok()
+        .and_then(codec)
+        .ok_or_else(|| unusable(format!("{name} cannot be used")))?;
+    let depay = make(depay)?;
+    let parse = make(parse)?;
+    pipeline
+        .add_many([&depay, &parse])
+        .and_then(|()| depay.link(&parse))
+        .map_err(|e| unusable(e.to_string()))?;
+    let (Some(entry), Some(exit)) = (depay.static_pad("sink"), parse.static_pad("src")) else {
+        return Err(unusable("depayloader without pads".to_owned()));
+    };
+    let (noted, weak) = (Arc::clone(arrivals), pipeline.downgrade());
+    entry.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let (Some(buffer), Some(pipeline)) = (info.buffer(), weak.upgrade()) {
+            noted.packet(buffer.pts(), arrived(buffer, &pipeline));
+        }
+        gst::PadProbeReturn::Ok
+    });
+    let branch = attach(
+        pipeline,
+        &exit,
+        &gst::Caps::new_empty_simple(media),
+        Pace::Live,
+        arrivals,
+    )?;
+    pad.link(&entry).map_err(|e| unusable(e.to_string()))?;
+    Ok((branch, codec))
+}
+
+/// When the packet came from the network: the jitter buffer keeps that running time as DTS.
+fn arrived(buffer: &gst::BufferRef, pipeline: &gst::Pipeline) -> Instant {
+    let now = Instant::now();
+    let waited = pipeline
+        .current_running_time()
+        .zip(buffer.dts())
+        .map(|(running, dts)| running.saturating_sub(dts))
+        .filter(|waited| *waited < gst::ClockTime::from_seconds(5));
+    waited
+        .and_then(|waited| now.checked_sub(waited.into()))
+        .unwrap_or(now)
+}

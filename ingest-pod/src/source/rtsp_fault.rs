@@ -1,0 +1,119 @@
+//! What an RTSP failure means, from `GStreamer`'s error and the text beside it.
+
+use gstreamer as gst;
+use gstreamer::glib;
+
+use crate::fault::{Fault, Redactor};
+
+/// Names the reason and a remedy for a failed RTSP attempt.
+pub fn classify(error: &glib::Error, debug: &str, shown: &str, redactor: &Redactor) -> Fault {
+    let text = format!("{} {debug}", error.message());
+    let lower = text.to_lowercase();
+    // The first line of the debug text names source file and function; what follows is for people.
+    let detail = debug
+        .lines()
+        .skip(1)
+        .map(str::trim)
+        .find(|line| !line.is_empty());
+    let mut message = format!(
+        "{shown}: {}",
+        redactor.clean(error.message().trim_end_matches('.'))
+    );
+    if let Some(detail) = detail {
+        message = format!("{message} ({})", redactor.clean(detail));
+    }
+    let kind = error.kind::<gst::ResourceError>();
+    let (reason, remedy) = if kind == Some(gst::ResourceError::NotAuthorized)
+        || lower.contains("unauthorized")
+        || lower.contains("(401)")
+    {
+        return Fault::transient(
+            "Unauthorized",
+            format!("{shown}: unauthorized: the camera refuses the user name or password"),
+            "check the keys username and password of the Secret in spec.source.rtsp.credentialsSecretRef",
+        );
+    } else if kind == Some(gst::ResourceError::NotFound) || lower.contains("(404)") {
+        (
+            "StreamNotFound",
+            "check the path of the URL: the camera answers, but has no such stream",
+        )
+    } else if lower.contains("tls") || lower.contains("certificate") || lower.contains("ssl") {
+        (
+            "CertificateRefused",
+            "put the camera's certificate authority into the key ca.crt of its Secret",
+        )
+    } else if lower.contains("(461)") || lower.contains("unsupported transport") {
+        (
+            "TransportRefused",
+            "change spec.source.rtsp.transport: the camera does not speak this one",
+        )
+    } else if lower.contains("udp packets") {
+        (
+            "NoPackets",
+            "set spec.source.rtsp.transport to tcp, or let the camera's UDP packets pass the firewall",
+        )
+    } else if kind == Some(gst::ResourceError::OpenReadWrite)
+        || kind == Some(gst::ResourceError::OpenRead)
+        || lower.contains("connect")
+    {
+        (
+            "Unreachable",
+            "check host and port of the URL, the network, and that the camera is on",
+        )
+    } else {
+        (
+            "CameraError",
+            "look at the camera's own log; it is reconnected by itself",
+        )
+    };
+    Fault::transient(reason, message, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_gets_its_reason_and_no_secret() {
+        let redactor = Redactor::new(["geheim".to_owned()]);
+        let cases = [
+            (gst::ResourceError::NotAuthorized, "x", "Unauthorized"),
+            (
+                gst::ResourceError::NotFound,
+                "x\nNot Found (404)",
+                "StreamNotFound",
+            ),
+            (
+                gst::ResourceError::OpenReadWrite,
+                "x\nFailed to connect to rtsp://u:geheim@cam. (Generic error)",
+                "Unreachable",
+            ),
+            (
+                gst::ResourceError::Settings,
+                "x\nUnsupported Transport (461)",
+                "TransportRefused",
+            ),
+            (
+                gst::ResourceError::Read,
+                "x\nCould not receive any UDP packets for 5.0 seconds",
+                "NoPackets",
+            ),
+            (
+                gst::ResourceError::Read,
+                "x\nUnhandled error",
+                "CameraError",
+            ),
+        ];
+        for (kind, debug, reason) in cases {
+            let fault = classify(
+                &glib::Error::new(kind, "Failed."),
+                debug,
+                "rtsp://cam",
+                &redactor,
+            );
+            assert_eq!(fault.reason, reason);
+            assert!(!fault.to_string().contains("geheim"));
+            assert!(!fault.permanent);
+        }
+    }
+}
