@@ -4,6 +4,7 @@
 //! its guard. What it needs on the machine, `scripts/setup test` installs; where something is missing
 //! the error says so.
 
+pub mod canary;
 pub mod certificates;
 pub mod credentials;
 pub mod folder;
