@@ -2,11 +2,13 @@
 //!
 //! Pure (no I/O, time is passed in): [`subjects`], [`metadata`], [`status`], [`ids`], [`tick`], [`fencing`], [`feedback`].
 //! On the network: [`connect`], [`publish`] with [`next`] for the ingest side, [`subscribe`] for consumers.
-//! [`server`] is the text of the server's configuration and of the permissions, shared by documentation, `streamhub up` and tests.
+//! [`server`] is the text of the server's configuration and of the permissions, shared by documentation, `streamhub up` and tests;
+//! [`generate`] makes the reference files from all this.
 
 pub mod connect;
 pub mod feedback;
 pub mod fencing;
+pub mod generate;
 pub mod ids;
 pub mod metadata;
 pub mod next;

@@ -225,31 +225,3 @@ fn the_local_servers_configuration_is_valid() {
         assert!(!server.config().contains("no_fast_producer_stall"));
     }
 }
-
-#[test]
-fn the_documented_templates_are_these() {
-    let folder = paths::repository().join("docs/reference/permissions");
-    let prefix = Prefix::new("streamhub.default.lobby").unwrap();
-    for (name, permissions) in [
-        ("ingest", Permissions::ingest(&prefix, None)),
-        (
-            "ingest-of-one-camera",
-            Permissions::ingest(&prefix, Some(&token("cam1"))),
-        ),
-        ("module", Permissions::module(&prefix, &token("perception"))),
-        ("viewer", Permissions::viewer(&prefix)),
-    ] {
-        let path = folder.join(format!("{name}.conf"));
-        let ours = format!("permissions: {}\n", permissions.config());
-        if std::env::var_os("STREAMHUB_WRITE_GENERATED").is_some() {
-            std::fs::create_dir_all(&folder).unwrap();
-            std::fs::write(&path, &ours).unwrap();
-        }
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap_or_default(),
-            ours,
-            "run this test with STREAMHUB_WRITE_GENERATED=1 to write {} anew",
-            path.display()
-        );
-    }
-}

@@ -1,0 +1,71 @@
+//! The reference files that are made from this crate's types.
+
+use crate::metadata::Metadata;
+use crate::server::Permissions;
+use crate::subjects::{Prefix, SubjectError, Token};
+
+/// A file of the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GeneratedFile {
+    /// Where it lies, from the root of the repository.
+    pub path: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// All of them: the schema of the metadata, and the permissions of who connects, for the hub `lobby`.
+pub fn files() -> Result<Vec<GeneratedFile>, SubjectError> {
+    let prefix = Prefix::new("streamhub.default.lobby")?;
+    let (camera, module) = (Token::new("cam1")?, Token::new("perception")?);
+    let mut files = vec![GeneratedFile {
+        path: "docs/reference/metadata.schema.json".to_owned(),
+        text: format!("{:#}\n", Metadata::json_schema()),
+    }];
+    for (name, permissions) in [
+        ("ingest", Permissions::ingest(&prefix, None)),
+        (
+            "ingest-of-one-camera",
+            Permissions::ingest(&prefix, Some(&camera)),
+        ),
+        ("module", Permissions::module(&prefix, &module)),
+        ("viewer", Permissions::viewer(&prefix)),
+    ] {
+        files.push(GeneratedFile {
+            path: format!("docs/reference/permissions/{name}.conf"),
+            text: format!("permissions: {}\n", permissions.config()),
+        });
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn read(path: &str) -> String {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        std::fs::read_to_string(root.join(path)).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_files_in_the_repository_are_these() {
+        for file in files().unwrap() {
+            assert_eq!(
+                read(&file.path),
+                file.text,
+                "{} is out of date: run cargo run -p streamhub-wire --bin wiregen",
+                file.path
+            );
+        }
+    }
+
+    #[test]
+    fn the_reference_explains_every_field_of_the_metadata() {
+        let reference = read("docs/reference/nats.md");
+        let schema = Metadata::json_schema();
+        for field in schema["properties"].as_object().unwrap().keys() {
+            assert!(reference.contains(&format!("| `{field}` |")), "{field}");
+        }
+    }
+}
