@@ -1,4 +1,4 @@
-//! Buffers for JPEG output that come back when the last reader lets go of them.
+//! Buffers for pictures that come back when the last reader lets go of them.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 /// Keeps a few used buffers so that a steady stream of frames allocates no picture memory.
 ///
-/// One per encoder: the lock is shared with nothing but the frames of one rendition.
+/// One per producer: the lock is shared with nothing but the readers of its frames.
 #[derive(Debug)]
 pub struct Pool {
     idle: Arc<Mutex<Vec<Vec<u8>>>>,
@@ -35,7 +35,8 @@ impl Pool {
     }
 
     /// Buffers that wait for their next use.
-    pub fn idle(&self) -> usize {
+    #[cfg(test)]
+    fn idle(&self) -> usize {
         lock(&self.idle).len()
     }
 }

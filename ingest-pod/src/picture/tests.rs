@@ -2,6 +2,7 @@
 
 use turbojpeg::PixelFormat;
 
+use super::jpeg::Decoder;
 use super::{Colour, Encoder, Layout, Matrix, Plane, Range, Raw, Size, fit};
 
 const LAYOUTS: [Layout; 5] = [
@@ -232,6 +233,36 @@ fn a_smaller_picture_shows_the_same_and_nothing_beyond_its_edges() {
                     shown.iter().all(|c| c.abs_diff(seen) <= 4),
                     "{layout:?} {colour:?} {target} at {x}: {shown:?}"
                 );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_jpeg_camera_keeps_its_colours_when_it_is_made_smaller() {
+    let source = Size::new(322, 182);
+    let (left, right) = ([200.0, 40.0, 40.0], [40.0, 180.0, 60.0]);
+    for layout in LAYOUTS {
+        let camera = Camera::new(layout, source, Colour::JFIF, |x, _| {
+            if x < 160 { left } else { right }
+        });
+        let mut encoder = Encoder::new().unwrap();
+        let sent = encoder.encode(&camera.picture(), source, 100).unwrap();
+        let mut decoder = Decoder::new().unwrap();
+        for width in [322, 240, 160, 80, 40] {
+            let target = fit(source, Some(width), None);
+            let smaller = encoder
+                .encode(&decoder.decode(&sent, target).unwrap(), target, 100)
+                .unwrap();
+            for quarter in [1, 3] {
+                let expected = pixel(&sent, 322 * quarter / 4, 90);
+                let shown = pixel(
+                    &smaller,
+                    (target.width as usize) * quarter / 4,
+                    target.height as usize / 2,
+                );
+                let close = expected.iter().zip(shown).all(|(a, b)| a.abs_diff(b) <= 3);
+                assert!(close, "{layout:?} {target}: {shown:?} for {expected:?}");
             }
         }
     }

@@ -1,13 +1,16 @@
 //! The arithmetic, one row at a time, in 16 bits: eight samples at once on plain SSE2 and NEON.
 //!
-//! Only what a gain differs from 1 is multiplied: it is below a quarter for every conversion there is, so
-//! that ten bits of it times a centred sample (-128 to 127) fit an `i16`. Sums carry six fractional bits.
-//! Multiplications that are wider, or upper halves of products, are not vectorised well by the compiler.
+//! Samples are centred (-128 to 127), so that a product with a weight fits 16 bits: seven bits of it for
+//! luma, whose gains are 1 or 255/219; ten for chroma, of whose gains only the part beyond 1 is multiplied,
+//! below a quarter for every conversion there is. Sums carry six fractional bits. Wider multiplications, or
+//! the upper halves of products, are not vectorised well by the compiler.
 
 use crate::picture::{Colour, Matrix, Range};
 
-/// Fractional bits of a weight.
+/// Ten fractional bits of a weight.
 const WEIGHT: f64 = 1024.0;
+/// Seven fractional bits of the gain of luma.
+const GAIN: i16 = 128;
 /// Fractional bits of a sum.
 const FRACTION: u32 = 6;
 const ONE: i16 = 1 << FRACTION;
@@ -18,7 +21,7 @@ const CENTRE: i16 = 128;
 /// What one conversion multiplies with and adds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Coefficients {
-    /// What centred luma is multiplied with, seven fractional bits: 255/219 happens to be 149.04/128.
+    /// What centred luma is multiplied with.
     gain: i16,
     /// Added to luma: where the centre comes to lie, rounding included.
     centre: i16,
@@ -61,7 +64,7 @@ impl Coefficients {
         ];
         let centre = (f64::from(CENTRE) - black) * luma_gain;
         Self {
-            gain: (luma_gain * 128.0).round() as i16,
+            gain: (luma_gain * f64::from(GAIN)).round() as i16,
             centre: (centre * f64::from(ONE)).round() as i16 + HALF,
             correction: correction.map(|value| weight(value * chroma_gain)),
             blue: blue.map(weight),
@@ -76,7 +79,7 @@ impl Coefficients {
 
     /// Whether luma stays as it is.
     pub(super) fn keep_luma(&self) -> bool {
-        self.gain == 128 && self.keep_matrix()
+        self.gain == GAIN && self.keep_matrix()
     }
 
     /// Whether chroma stays as it is.
@@ -152,6 +155,7 @@ pub(super) fn deinterleave(blue: &mut [u8], red: &mut [u8], from: &[u8]) {
 }
 
 fn stretch(luma: u8, gain: i16) -> i16 {
+    // Seven bits of the gain less six of the sum are left to cut off.
     (i16::from(luma) - CENTRE).wrapping_mul(gain) >> 1
 }
 
