@@ -121,14 +121,17 @@ pub struct Camera {
 }
 
 impl Camera {
+    /// A camera whose frames are no pictures, only that many bytes.
     pub async fn start(publisher: &Publisher, fps: u32, bytes: usize) -> Self {
-        Self::start_with(publisher, fps, bytes, FeedbackRules::default()).await
+        let filler = vec![0x55; bytes - 4];
+        let jpeg = Bytes::from([&[0xff, 0xd8][..], &filler, &[0xff, 0xd9]].concat());
+        Self::start_with(publisher, fps, vec![jpeg], FeedbackRules::default()).await
     }
 
     pub async fn start_with(
         publisher: &Publisher,
         fps: u32,
-        bytes: usize,
+        jpegs: Vec<Bytes>,
         rules: FeedbackRules,
     ) -> Self {
         let next = publisher.serve_next(&token("cam")).await.unwrap();
@@ -148,12 +151,13 @@ impl Camera {
         let attempts: Arc<Mutex<Vec<Attempt>>> = Arc::default();
         let (stopped, log) = (stop.clone(), attempts.clone());
         let thread = std::thread::spawn(move || {
-            let jpeg =
-                Bytes::from([&[0xff, 0xd8][..], &vec![0x55; bytes - 4], &[0xff, 0xd9]].concat());
             let mut ids = FrameIds::new(0, (hub_time_us() / 1_000) as u64);
             let interval = Duration::from_secs(1) / fps;
             let mut due = Instant::now();
-            while !stopped.load(Ordering::Relaxed) {
+            for jpeg in jpegs.iter().cycle() {
+                if stopped.load(Ordering::Relaxed) {
+                    break;
+                }
                 let frame_id = ids.take();
                 let events = feedback.lock().unwrap().events(Instant::now()).0;
                 let started = Instant::now();
