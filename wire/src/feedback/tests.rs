@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 use serde_json::json;
 
 fn token(name: &str) -> Token {
@@ -154,4 +155,27 @@ fn the_object_is_made_anew_only_when_something_changed() {
     let first = store.events(now).0;
     let second = store.events(now + Duration::from_secs(1)).0;
     assert!(std::ptr::eq(first.as_str(), second.as_str()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn whatever_modules_say_it_is_a_small_object_in_ascii(texts in prop::collection::vec(("(ui|perception|x)\\.[a-c]{1}(\\.door)?", ".{0,2000}"), 0..30)) {
+        let names = ["a", "b", "c"];
+        let entries: Vec<_> = ["ui", "perception"]
+            .iter()
+            .flat_map(|module| names.map(|event| (*module, event, 1_000)))
+            .collect();
+        let mut store = FeedbackStore::new(token("door"), rules(&entries));
+        let now = Instant::now();
+        for (tail, text) in texts {
+            let _ = store.accept(&tail, json!({&text: text}).to_string().as_bytes(), now);
+        }
+        let (events, omitted) = store.events(now);
+        prop_assert!(events.as_str().is_ascii() && events.as_str().len() <= MAX_EVENTS);
+        let kept: usize = events.to_map().values().map(|module| module.as_object().unwrap().len()).sum();
+        prop_assert!(kept + omitted.len() <= 6);
+        prop_assert_eq!(events.to_map().len(), 2);
+    }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 use serde_json::json;
 
 fn sample() -> Metadata {
@@ -89,4 +90,23 @@ fn the_schema_accepts_what_is_written_and_refuses_what_is_not_metadata() {
     let mut without = good.clone();
     without.as_object_mut().unwrap().remove("tick");
     assert!(!validator.is_valid(&without));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn any_text_and_any_time_survive_the_header(text in ".*", timestamp in 0i64..4_000_000_000_000_000, fps in 0.01..240.0f64) {
+        let metadata = Metadata {
+            source: text.clone(),
+            events: Events::from_map(json!({"ui": {"x": {&text: [text, -0.5, 1e300]}}}).as_object().unwrap()),
+            timestamp,
+            fps,
+            ..sample()
+        };
+        let mut header = String::new();
+        metadata.to_header(&mut header);
+        prop_assert!(header.bytes().all(|b| (b' '..=b'~').contains(&b)));
+        prop_assert_eq!(Metadata::parse(&header).unwrap(), metadata);
+    }
 }

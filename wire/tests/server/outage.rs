@@ -92,7 +92,7 @@ async fn while_nats_is_frozen_at_most_two_frames_are_under_way_and_no_call_waits
     let meanwhile = camera.attempts_since(frozen);
     let taken = meanwhile.iter().filter(|a| a.result.is_ok()).count();
     assert!(taken <= 2, "{taken} frames wait in memory");
-    assert!(slowest(&meanwhile) < Duration::from_millis(250));
+    assert!(slowest(&meanwhile) < Duration::from_secs(1));
 
     server.thaw().unwrap();
     let thawed = hub_time_us();

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
-use streamhub_testkit::NatsServer;
+use streamhub_testkit::{NatsServer, eventually_async};
 use streamhub_wire::hub_time_us;
 use streamhub_wire::metadata::{MESSAGE_ID_HEADER, METADATA_HEADER, Metadata};
 
@@ -133,6 +133,51 @@ async fn readers_that_stand_still_slow_neither_the_camera_nor_other_readers() {
             !matches!(reader.read_to_end(&mut rest), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock)
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_may_store_the_frames_and_its_acknowledgements_change_nothing() {
+    let store = tempfile::tempdir().unwrap();
+    let server = NatsServer::options()
+        .config(&format!("jetstream {{ store_dir: {:?} }}", store.path()))
+        .start()
+        .unwrap();
+    let client = server.connect().await.unwrap();
+    let stream = r#"{"name": "FRAMES", "subjects": ["test.hub.frames.>"], "storage": "memory"}"#;
+    let answer = client
+        .request("$JS.API.STREAM.CREATE.FRAMES", stream.into())
+        .await
+        .unwrap();
+    assert!(
+        !String::from_utf8_lossy(&answer.payload).contains("\"error\""),
+        "{answer:?}"
+    );
+    let publisher = publisher(&server).await;
+    let camera = Camera::start(&publisher, 50, 1_000).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let attempts = camera.attempts();
+    drop(camera);
+    publisher.round_trip().await.unwrap();
+    let taken = attempts.iter().filter(|a| a.result.is_ok()).count();
+    assert!(
+        taken * 20 >= attempts.len() * 19,
+        "{taken} of {}",
+        attempts.len()
+    );
+    let info = eventually_async(
+        Duration::from_secs(10),
+        "the stream to have them",
+        || async {
+            let info = client
+                .request("$JS.API.STREAM.INFO.FRAMES", "".into())
+                .await
+                .ok()?;
+            let info: serde_json::Value = serde_json::from_slice(&info.payload).ok()?;
+            (info["state"]["messages"].as_u64()? >= taken as u64).then_some(info)
+        },
+    )
+    .await;
+    assert!(info.is_ok(), "{info:?}");
 }
 
 /// Subscribes to the frames and never reads.
