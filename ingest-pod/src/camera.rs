@@ -128,7 +128,7 @@ impl Keeper {
                     let wait = backoff.next_wait(rand::random());
                     tracing::warn!(
                         reason = fault.reason,
-                        message = %fault.message,
+                        why = %fault.message,
                         remedy = %fault.remedy,
                         retry_in_ms = wait.as_millis() as u64,
                         "source lost"
@@ -152,7 +152,7 @@ impl Keeper {
             End::Failed(fault) => {
                 tracing::error!(
                     reason = fault.reason,
-                    message = %fault.message,
+                    why = %fault.message,
                     remedy = %fault.remedy,
                     "source cannot work as configured"
                 );

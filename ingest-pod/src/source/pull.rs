@@ -100,6 +100,9 @@ pub enum Pulled {
 }
 
 /// Waits a little for the next sample, or tells why there is none.
+///
+/// The end of the stream is read off the sink where there is one: the bus would still hold the news of
+/// the last pass after a file was rewound.
 pub fn pull(sink: Option<&gst_app::AppSink>, bus: &gst::Bus, wait: gst::ClockTime) -> Pulled {
     if let Some(sink) = sink {
         if let Some(sample) = sink.try_pull_sample(gst::ClockTime::ZERO) {
@@ -115,7 +118,7 @@ pub fn pull(sink: Option<&gst_app::AppSink>, bus: &gst::Bus, wait: gst::ClockTim
                 let debug = error.debug().map_or_else(String::new, |d| d.to_string());
                 return Pulled::Error(error.error(), debug);
             }
-            gst::MessageView::Eos(_) => return Pulled::Eos,
+            gst::MessageView::Eos(_) if sink.is_none() => return Pulled::Eos,
             _ => {}
         }
     }
