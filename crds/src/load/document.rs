@@ -152,9 +152,16 @@ fn metadata(object: &mut Value) -> Vec<Finding> {
     }
     let mut findings = check::check_metadata(metadata);
     if let Some(metadata) = metadata.as_object_mut() {
-        metadata
+        let namespace = metadata
             .entry("namespace")
             .or_insert_with(|| DEFAULT_NAMESPACE.into());
+        if !namespace.as_str().is_some_and(is_label) {
+            let message = "must be 1 to 63 lower-case letters, digits and '-', beginning and ending with a letter or digit";
+            findings.push(Finding::of_rule(
+                &path.field("namespace"),
+                message.to_owned(),
+            ));
+        }
         if !metadata.contains_key("name") {
             findings.push(
                 Finding::of_rule(&path.field("name"), "required value".to_owned()).blocking(),
@@ -163,4 +170,13 @@ fn metadata(object: &mut Value) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Namespaces are DNS-1123 labels: on a cluster because none else can exist, here because subjects are made of them.
+fn is_label(text: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&text.len())
+        && text.bytes().all(good)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
 }

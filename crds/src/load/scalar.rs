@@ -51,7 +51,12 @@ fn float(text: &str) -> Option<Number> {
         .bytes()
         .all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E'));
     let value: f64 = text.parse().ok().filter(|_| shape)?;
-    Number::from_f64(value)
+    // kubectl sends 15.0 as 15.
+    if value.fract() == 0.0 && value.abs() < 9e15 {
+        Some(Number::from(value as i64))
+    } else {
+        Number::from_f64(value)
+    }
 }
 
 /// The text of a key: JSON has no other keys.

@@ -8,8 +8,12 @@ use std::path::{Path, PathBuf};
 use super::text::{shown_as_written, text_type};
 use crate::schema::rule;
 
-const HOST_AND_REST: &str =
-    r"([^/?#]*@)?([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?([/?][^\\s#]*)?$";
+/// Perhaps a user, which another rule refuses by name; a host; perhaps a port up to 65535; perhaps a path.
+const HOST_AND_REST: &str = concat!(
+    r"([^/?#]*@)?([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])",
+    "(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?",
+    r"([/?][^\\x00-\\x20#]*)?$"
+);
 const RTSP_MESSAGE: &str =
     "must be rtsp:// or rtsps://, then a host and, where needed, a port and a path";
 const RTSP_USERINFO: &str = "must not contain a user or password: put them into a Secret with the keys username and password, and name it in credentialsSecretRef";
@@ -46,7 +50,7 @@ fn check_url(
         Some((before, host)) => (Some(before), host),
         None => (None, authority),
     };
-    let strange = |character: char| character.is_ascii_whitespace() || character == '#';
+    let strange = |character: char| character <= ' ' || character == '#';
     if !schemes.contains(&scheme) || !is_host_and_port(host) || after.contains(strange) {
         return Some(message);
     }
@@ -58,9 +62,10 @@ fn is_host_and_port(text: &str) -> bool {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (text, None),
     };
-    let port_is_good = port.is_none_or(|port| {
-        (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit())
-    });
+    let is_port = |port: &str| {
+        port.starts_with(|first: char| matches!(first, '1'..='9')) && port.parse::<u16>().is_ok()
+    };
+    let port_is_good = port.is_none_or(is_port);
     let bracketed = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'));
