@@ -1,0 +1,3 @@
+//! The whole process against real servers: NATS, RTSP cameras, files.
+
+mod support;
