@@ -1,4 +1,8 @@
 //! The command line: every word a user can type, and the help they read.
+#![allow(
+    clippy::doc_markdown,
+    reason = "these comments are shown on a terminal, as they are"
+)]
 
 use std::path::PathBuf;
 
@@ -218,7 +222,7 @@ pub struct SnapshotArgs {
     pub rendition: String,
     /// The file to write; `-` is stdout
     #[arg(
-        short,
+        short = 'o',
         long = "output",
         value_name = "FILE",
         default_value = "snapshot.jpg"

@@ -96,7 +96,7 @@ fn meaning(arg: &Arg) -> String {
         .map(ToString::to_string)
         .unwrap_or_default();
     let mut text = help
-        .replace("\n\n", " ")
+        .replace("\n\n", ". ")
         .replace('\n', " ")
         .replace('|', "\\|");
     let values: Vec<String> = arg
@@ -113,6 +113,9 @@ fn meaning(arg: &Arg) -> String {
         .collect();
     if arg.get_action().takes_values() && !values.is_empty() {
         let _ = write!(text, ": {}", values.join(", "));
+    }
+    if !text.ends_with('.') {
+        text.push('.');
     }
     if let Some(variable) = arg.get_env() {
         let _ = write!(text, " Environment: `{}`.", variable.to_string_lossy());

@@ -51,7 +51,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Tail(args) => runtime()?.block_on(client::tail(args))?,
         Command::Snapshot(args) => runtime()?.block_on(client::snapshot(args))?,
         Command::Feedback(FeedbackCommand::Send(args)) => {
-            runtime()?.block_on(client::feedback(args))?
+            runtime()?.block_on(client::feedback(args))?;
         }
     }
     Ok(Exit::Ok)

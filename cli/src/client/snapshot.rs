@@ -62,8 +62,8 @@ async fn fetch(
         };
         let patient = began.elapsed() < UNTIL_GIVEN_UP;
         match refused {
-            FrameError::NoResponders if patient => {}
-            FrameError::Refused(NextRefusal::UnknownRendition) if patient => {}
+            FrameError::NoResponders | FrameError::Refused(NextRefusal::UnknownRendition)
+                if patient => {}
             FrameError::Refused(NextRefusal::Busy | NextRefusal::Timeout) => {}
             FrameError::Malformed(what) => return Err(ClientError::Malformed(what)),
             error => {

@@ -22,9 +22,9 @@ pub async fn run(args: StatusArgs) -> Result<(), ClientError> {
         }
         Err(ClientError::Closed)
     };
-    match tokio::time::timeout(args.wait, session.permitted::<()>(listening)).await {
-        Ok(Err(error)) => return Err(error),
-        Ok(Ok(())) | Err(_) => {}
+    let heard_out = tokio::time::timeout(args.wait, session.permitted::<()>(listening)).await;
+    if let Ok(Err(error)) = heard_out {
+        return Err(error);
     }
     if heard.is_empty() {
         let prefix = session.consumer.prefix().as_str();

@@ -89,7 +89,7 @@ pub fn line(frame: &Frame, now_us: i64) -> String {
             .into_iter()
             .flat_map(|events| events.keys())
         {
-            line.push_str(&format!(" {module}.{event}"));
+            line.extend([" ", module, ".", event]);
         }
     }
     line

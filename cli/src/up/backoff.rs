@@ -4,7 +4,7 @@ use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
-const HEALTHY: Duration = Duration::from_secs(60);
+const HEALTHY: Duration = Duration::from_mins(1);
 
 /// Doubling delays with jitter, from 0.5 s to 30 s; a life of 60 s begins again at the start.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ mod tests {
     fn a_minute_of_health_forgives_what_was_before() {
         let mut backoff = Backoff { failures: 10 };
         assert_eq!(backoff.next(Duration::from_secs(59), 0.0), LONGEST);
-        assert_eq!(backoff.next(Duration::from_secs(60), 0.0), FIRST);
+        assert_eq!(backoff.next(Duration::from_mins(1), 0.0), FIRST);
         assert_eq!(backoff.next(Duration::ZERO, 0.0), FIRST * 2);
     }
 }

@@ -74,13 +74,14 @@ impl Cameras {
         self.children.get(camera).map(|child| &child.run.hub)
     }
 
-    /// Carries a plan out. `folders` tells where each camera's document lies: relative paths begin there.
+    /// Carries a plan out, and says whether all of it could be. `folders` tells where each camera's document lies: relative paths begin there.
     pub fn apply(
         &mut self,
         plan: &mut Plan,
         folders: &BTreeMap<CameraKey, PathBuf>,
         secrets: &Sources,
-    ) {
+    ) -> bool {
+        let mut done = true;
         for (key, run) in &mut plan.runs {
             // A process is told its folder once, so another folder is another process.
             if let (Source::File(_), Some(folder)) = (&run.camera.spec.source, folders.get(key)) {
@@ -104,7 +105,8 @@ impl Cameras {
                         continue;
                     };
                     if let Err(error) = self.carry_out(&step, key, run, folder, secrets) {
-                        tracing::error!(camera = %key, %error, "can't write what its process needs");
+                        tracing::error!(camera = %label(key), %error, "can't write what its process needs");
+                        done = false;
                     }
                 }
             }
@@ -113,7 +115,8 @@ impl Cameras {
         for (key, child) in &mut self.children {
             let dir = camera_dir(&self.setup.dir, key).join("secrets");
             if let Err(error) = secrets.hand_over(&key.namespace, &child.run.secrets, &dir) {
-                tracing::error!(camera = %key, %error, "can't hand its secrets over");
+                tracing::error!(camera = %label(key), %error, "can't hand its secrets over");
+                done = false;
             }
             if let Some(run) = plan.runs.get(key) {
                 child.known.note = run
@@ -122,6 +125,7 @@ impl Cameras {
                     .map(|notice| format!("{notice} (runs on what it had)"));
             }
         }
+        done
     }
 
     fn carry_out(
@@ -143,16 +147,16 @@ impl Cameras {
         };
         match (step, self.children.get_mut(key)) {
             (Step::Update(_), Some(child)) => {
-                tracing::info!(camera = %key, "new configuration, taken over in place");
+                tracing::info!(camera = %label(key), "new configuration, taken over in place");
                 (child.applied, child.run) = (applied, run.clone());
             }
             (_, Some(child)) => {
-                tracing::info!(camera = %key, "new configuration, needs a new process");
+                tracing::info!(camera = %label(key), "new configuration, needs a new process");
                 child.supervisor.replace(recipe(&self.setup, key, folder));
                 (child.applied, child.run, child.known) = (applied, run.clone(), Known::default());
             }
             (_, None) => {
-                tracing::info!(camera = %key, source = run.camera.source_kind().as_str(), "starting");
+                tracing::info!(camera = %label(key), source = run.camera.source_kind().as_str(), "starting");
                 let before = self.leaving.iter().position(|(leaving, _)| leaving == key);
                 let before = before.map(|index| self.leaving.swap_remove(index).1);
                 let who = Who::Camera(key.clone());
@@ -177,7 +181,7 @@ impl Cameras {
         let Some(child) = self.children.remove(key) else {
             return;
         };
-        tracing::info!(camera = %key, "stopping");
+        tracing::info!(camera = %label(key), "stopping");
         self.leaving.retain(|(_, task)| !task.is_finished());
         self.leaving.push((key.clone(), child.supervisor.stop()));
     }
@@ -218,6 +222,11 @@ impl Cameras {
         };
         self.children.iter().map(of).collect()
     }
+}
+
+/// How a camera is called on a terminal.
+pub fn label(key: &CameraKey) -> String {
+    Who::Camera(key.clone()).to_string()
 }
 
 fn camera_dir(dir: &Path, key: &CameraKey) -> PathBuf {

@@ -138,6 +138,25 @@ impl Documents {
         self.camera_files().filter_map(note).collect()
     }
 
+    /// Documents that count for nothing yet, with what is wrong with each: the name (or the file) and the problem.
+    pub fn broken(&self) -> BTreeMap<String, String> {
+        let known: BTreeSet<String> = self.camera_files().map(|(key, _)| key.name).collect();
+        let broken = self.problems.iter().filter_map(|problem| {
+            let file = problem
+                .file
+                .file_name()
+                .unwrap_or(problem.file.as_os_str())
+                .to_string_lossy();
+            let name = problem.name.clone().unwrap_or_else(|| file.into_owned());
+            (!known.contains(&name)).then(|| (name, problem.to_string()))
+        });
+        // Of several problems of one document the first.
+        broken.fold(BTreeMap::new(), |mut first, (name, problem)| {
+            first.entry(name).or_insert(problem);
+            first
+        })
+    }
+
     fn camera_files(&self) -> impl Iterator<Item = (CameraKey, &Path)> {
         self.good.values().filter_map(|item| match &item.object {
             Object::Camera(camera) => Some((CameraKey::of(camera), item.file.as_path())),

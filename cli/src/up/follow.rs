@@ -78,6 +78,12 @@ async fn follow(
     }
 }
 
+/// A recording that grows beside the manifests is no news.
+fn is_manifest(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some("yaml" | "yml" | "json"))
+}
+
 /// Size and times of every file: enough to know that one was touched.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Fingerprint(BTreeMap<PathBuf, (u64, Option<SystemTime>, u64, i64)>);
@@ -86,20 +92,21 @@ impl Fingerprint {
     fn of(paths: &[PathBuf], secrets: Option<&Path>) -> Self {
         let mut files = Self::default();
         for path in paths {
-            files.add(path, 1);
+            // A file that was named counts whatever it is called.
+            files.add(path, 1, &|found| found == path || is_manifest(found));
         }
         if let Some(folder) = secrets {
-            files.add(folder, 2);
+            files.add(folder, 2, &|_| true);
         }
         files
     }
 
-    fn add(&mut self, path: &Path, depth: u8) {
+    fn add(&mut self, path: &Path, depth: u8, counts: &dyn Fn(&Path) -> bool) {
         use std::os::unix::fs::MetadataExt as _;
         let Ok(data) = std::fs::metadata(path) else {
             return;
         };
-        if data.is_file() {
+        if data.is_file() && counts(path) {
             self.0.insert(
                 path.to_path_buf(),
                 (
@@ -109,9 +116,9 @@ impl Fingerprint {
                     data.ctime_nsec(),
                 ),
             );
-        } else if depth > 0 {
+        } else if data.is_dir() && depth > 0 {
             for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-                self.add(&entry.path(), depth - 1);
+                self.add(&entry.path(), depth - 1, counts);
             }
         }
     }

@@ -2,8 +2,11 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use streamhub_wire::server::LocalServer;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::net::TcpStream;
 
 use super::files;
 use super::supervisor::{Launch, Recipe};
@@ -64,7 +67,7 @@ pub fn free_port(first: u16) -> Result<u16, NatsError> {
 }
 
 /// How to start it, at every start the same: its clients find it again where it was.
-pub fn recipe(program: PathBuf, dir: &Path, port: u16) -> Result<Recipe, NatsError> {
+pub fn recipe(program: PathBuf, dir: &Path, port: u16, name: &str) -> Result<Recipe, NatsError> {
     let folder = dir.join("nats");
     files::make_dir(&folder)?;
     let config = folder.join("server.conf");
@@ -72,27 +75,40 @@ pub fn recipe(program: PathBuf, dir: &Path, port: u16) -> Result<Recipe, NatsErr
         host: Ipv4Addr::LOCALHOST.into(),
         port,
     };
-    files::write(&config, server.config().as_bytes())?;
+    let text = format!("server_name: \"{name}\"\n{}", server.config());
+    files::write(&config, text.as_bytes())?;
     Ok(Box::new(move || {
+        let args = vec!["-c".into(), config.clone().into()];
         Ok(Launch {
             program: program.clone(),
-            args: vec!["-c".into(), config.clone().into()],
+            args,
             http: None,
         })
     }))
 }
 
-/// Waits until it takes connections, at most three seconds: cameras started earlier would only complain.
-pub async fn wait_until_up(port: u16) {
+/// Waits until the server takes connections, at most three seconds: cameras started earlier would only complain.
+/// `false` when somebody else answers there, who took the port after it was found free.
+pub async fn is_ours(port: u16, name: &str) -> bool {
     for _ in 0..60 {
-        if tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-            .await
-            .is_ok()
-        {
-            return;
+        if let Ok(greeting) = greeting(port).await {
+            return greeting.contains(name);
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    true
+}
+
+/// The line with which a NATS server greets.
+async fn greeting(port: u16) -> std::io::Result<String> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+    let mut reader = BufReader::new(stream.take(64 * 1024));
+    let mut line = String::new();
+    let reading = reader.read_line(&mut line);
+    tokio::time::timeout(Duration::from_secs(1), reading)
+        .await
+        .map_err(std::io::Error::other)??;
+    Ok(line)
 }
 
 /// Of what it logs, all but the routine.

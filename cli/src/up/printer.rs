@@ -93,6 +93,7 @@ fn print(output: UpOutput, queue: &Receiver<Message>, lost: &AtomicU64) -> io::R
             Message::End(_done) => return Ok(()),
             Message::Log(line) => lines.push(line),
             Message::Record(line) => writeln!(out, "{line}")?,
+            Message::Table(_) if output != UpOutput::Table => continue,
             Message::Table(new) => {
                 redraw(&mut out, table.len(), &lines, &new)?;
                 table = new;

@@ -11,7 +11,7 @@ use streamhub_plan::{CameraKey, Facts, Input, Plan, needs_own_nats, plan};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use super::cameras::{Cameras, Setup, now_ms};
+use super::cameras::{Cameras, Setup, label, now_ms};
 use super::documents::Documents;
 use super::follow;
 use super::nats::{self, NatsError};
@@ -25,6 +25,8 @@ use super::view::{self, Row};
 use crate::args::{UpArgs, UpOutput};
 
 const NATS_GRACE: Duration = Duration::from_secs(1);
+/// After a full disk and the like.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Why `up` can't begin.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +101,7 @@ pub async fn run(args: UpArgs) -> Result<(), UpError> {
         plan: Plan::default(),
         nats: None,
         last: BTreeMap::new(),
+        retry: None,
         state,
         secrets: secrets.clone(),
         context,
@@ -116,26 +119,26 @@ pub async fn run(args: UpArgs) -> Result<(), UpError> {
     loop {
         tokio::select! {
             () = stop.asked() => break,
-            Some(()) = changes.recv() => {
-                if let Err(error) = up.reconcile().await {
-                    tracing::error!(%error, "can't follow the change");
-                }
-            }
+            Some(()) = changes.recv() => up.follow().await,
             Some(event) = event.recv() => up.note(event),
             Some(answer) = answer.recv() => up.learn(answer),
             _ = second.tick() => {
+                if up.retry.is_some_and(|when| when <= Instant::now()) {
+                    up.follow().await;
+                }
                 up.show();
                 up.ask(&answers);
             }
         }
     }
+    printer.table(Vec::new());
     tracing::info!("stopping; once more to stop at once");
     tokio::select! {
         () = up.stop() => {}
         () = async {
             stop.asked().await;
             let _ = hurry.send(true);
-            std::future::pending().await
+            std::future::pending::<()>().await;
         } => {}
     }
     printer.finish();
@@ -153,6 +156,8 @@ struct Up {
     nats: Option<Nats>,
     /// State and problem of each camera as last logged.
     last: BTreeMap<String, (String, Option<String>)>,
+    /// When to try again what could not be carried out.
+    retry: Option<Instant>,
     context: Context,
     output: UpOutput,
 }
@@ -163,6 +168,14 @@ struct Nats {
 }
 
 impl Up {
+    /// Takes over what changed; what fails is tried again.
+    async fn follow(&mut self) {
+        if let Err(error) = self.reconcile().await {
+            tracing::error!(%error, "can't follow the change");
+            self.retry = Some(Instant::now() + RETRY);
+        }
+    }
+
     /// Reads the documents, plans, and carries the plan out.
     async fn reconcile(&mut self) -> Result<(), UpError> {
         for problem in self.documents.reload() {
@@ -188,8 +201,10 @@ impl Up {
             documents: self.documents.secrets(),
             folder: self.secrets.as_deref(),
         };
-        self.cameras
+        let done = self
+            .cameras
             .apply(&mut plan, &self.documents.folders(), &sources);
+        self.retry = (!done).then(|| Instant::now() + RETRY);
         for (key, note) in self.documents.notes() {
             if let Some(child) = self.cameras.children.get_mut(&key) {
                 child.known.note = Some(note);
@@ -208,7 +223,8 @@ impl Up {
         let mut facts = BTreeMap::new();
         for camera in cameras {
             let key = CameraKey::of(camera);
-            let spec = serde_json::to_string(&camera.spec).unwrap_or_default();
+            let spec = serde_json::to_vec(&camera.spec).unwrap_or_default();
+            let spec = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &spec).to_string();
             let memory = state.meet(&key.to_string(), &spec, now_ms());
             let meta = &camera.metadata;
             let created = meta
@@ -231,13 +247,21 @@ impl Up {
     async fn start_nats(&mut self) -> Result<(), UpError> {
         let program = nats::find(self.args.nats_server.as_deref())?;
         let wanted = self.args.nats_port;
-        let port = nats::free_port(wanted)?;
+        let mut port = nats::free_port(wanted)?;
+        let name = format!("streamhub-{}", uuid::Uuid::new_v4());
+        let supervisor = loop {
+            let recipe = nats::recipe(program.clone(), &self.dir, port, &name)?;
+            let supervisor =
+                Supervisor::start(Who::Nats, recipe, NATS_GRACE, None, self.context.clone());
+            if nats::is_ours(port, &name).await {
+                break supervisor;
+            }
+            let _ = supervisor.stop().await;
+            port = nats::free_port(port.saturating_add(1))?;
+        };
         if port != wanted {
             tracing::warn!("port {wanted} is taken; the NATS server listens on {port}");
         }
-        let recipe = nats::recipe(program, &self.dir, port)?;
-        let supervisor =
-            Supervisor::start(Who::Nats, recipe, NATS_GRACE, None, self.context.clone());
         let process = NatsProcess {
             url: format!("nats://127.0.0.1:{port}"),
             pid: None,
@@ -246,7 +270,6 @@ impl Up {
             supervisor,
             process,
         });
-        nats::wait_until_up(port).await;
         Ok(())
     }
 
@@ -338,19 +361,23 @@ impl Up {
         for (key, reason) in &self.plan.refused {
             rows.insert(key, status::refused(label(key), reason));
         }
-        rows.into_values().collect()
+        let broken = self.documents.broken();
+        let broken = broken
+            .into_iter()
+            .map(|(name, problem)| status::broken(name, problem));
+        rows.into_values().chain(broken).collect()
     }
 
     fn show(&mut self) {
         let rows = self.rows();
         match self.output {
             UpOutput::Table => {
-                let width =
-                    crossterm::terminal::size().map_or(100, |(width, _)| usize::from(width));
+                let (width, height) = crossterm::terminal::size().unwrap_or((100, 40));
                 let colour = std::env::var_os("NO_COLOR").is_none();
+                let table = view::table(&rows, width.into(), colour);
                 self.context
                     .printer
-                    .table(view::table(&rows, width, colour));
+                    .table(view::at_most(table, usize::from(height).saturating_sub(1)));
             }
             UpOutput::Json => {
                 let nats = self.nats.as_ref().map(|nats| &nats.process.url);
@@ -363,9 +390,10 @@ impl Up {
         for row in rows {
             let now = (row.state, row.problem);
             if self.last.get(&row.camera) != Some(&now) {
-                match &now.1 {
-                    Some(problem) => tracing::warn!(camera = row.camera, "{}: {problem}", now.0),
-                    None => tracing::info!(camera = row.camera, "{}", now.0),
+                if let Some(problem) = &now.1 {
+                    tracing::warn!(camera = row.camera, "{}: {problem}", now.0);
+                } else {
+                    tracing::info!(camera = row.camera, "{}", now.0);
                 }
                 self.last.insert(row.camera, now);
             }
@@ -423,10 +451,6 @@ impl Stop {
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn label(key: &CameraKey) -> String {
-    Who::Camera(key.clone()).to_string()
 }
 
 fn absolute(path: &PathBuf) -> Result<PathBuf, UpError> {

@@ -90,6 +90,16 @@ pub fn refused(label: String, reason: &Reason) -> Row {
     }
 }
 
+/// The row of a document that can't be used.
+pub fn broken(label: String, problem: String) -> Row {
+    Row {
+        camera: label,
+        state: "Invalid".into(),
+        problem: Some(problem),
+        ..Row::default()
+    }
+}
+
 /// The row of a status; rate, age and size are those of the rendition `first`, or of the first by name.
 pub fn of(label: String, first: Option<&str>, status: &CameraStatus) -> Row {
     let mut row = Row {

@@ -54,11 +54,8 @@ pub fn table(rows: &[Row], width: usize, colour: bool) -> Vec<String> {
             // Numbers stand on the right of their column.
             let numeric = matches!(column, 2 | 3 | 5 | 6);
             text.push_str(if column == 0 { "" } else { "  " });
-            text.push_str(&if numeric {
-                pad + cell
-            } else {
-                format!("{cell}{pad}")
-            });
+            let parts = if numeric { [&pad, cell] } else { [cell, &pad] };
+            text.extend(parts.map(String::as_str));
         }
         fit(text.trim_end(), width)
     };
@@ -81,6 +78,18 @@ pub fn table(rows: &[Row], width: usize, colour: bool) -> Vec<String> {
             None => line,
         });
     header.into_iter().chain(body).collect()
+}
+
+/// As many lines as fit; the last one then says how many do not.
+pub fn at_most(mut lines: Vec<String>, height: usize) -> Vec<String> {
+    if lines.len() > height {
+        let left_out = lines.len() - height.saturating_sub(1);
+        lines.truncate(height.saturating_sub(1));
+        lines.push(format!(
+            "... and {left_out} more; `--output json` shows all"
+        ));
+    }
+    lines
 }
 
 impl Row {
@@ -172,9 +181,9 @@ mod tests {
     #[test]
     fn columns_line_up_and_unknown_values_are_dashes() {
         let expected = [
-            "CAMERA     STATE           FPS    AGE  SIZE          BITRATE  DROPS  LAST ERROR",
-            "door       Streaming      15.0  31 ms  1280x720  12.3 Mbit/s      0",
-            "yard/gate  Unauthorized      -      -  -                   -      -  10.0.0.7 refused the [2Jpassword",
+            "CAMERA     STATE          FPS    AGE  SIZE          BITRATE  DROPS  LAST ERROR",
+            "door       Streaming     15.0  31 ms  1280x720  12.3 Mbit/s      0",
+            "yard/gate  Unauthorized     -      -  -                   -      -  10.0.0.7 refused the [2Jpassword",
         ];
         assert_eq!(table(&rows(), 200, false), expected);
     }
@@ -184,5 +193,14 @@ mod tests {
         let lines = table(&rows(), 40, false);
         assert!(lines.iter().all(|line| line.width() <= 40), "{lines:?}");
         assert!(lines[2].ends_with('…'));
+    }
+
+    #[test]
+    fn a_low_terminal_shows_how_many_lines_do_not_fit() {
+        let lines: Vec<String> = (0..10).map(|n| n.to_string()).collect();
+        let shown = at_most(lines.clone(), 4);
+        assert_eq!((shown.len(), shown[2].as_str()), (4, "2"));
+        assert!(shown[3].contains("7 more"));
+        assert_eq!(at_most(lines.clone(), 10), lines);
     }
 }

@@ -1,0 +1,62 @@
+//! Short ways to write cameras and hubs.
+#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+
+use streamhub_crds::{Camera, NatsUrl, StreamHub, parse_camera, parse_hub};
+use streamhub_plan::{CameraKey, Facts, Input, Plan, plan};
+
+/// A camera in `default`; `source` and `more` are flow mappings' insides.
+pub fn camera(name: &str, source: &str, more: &str) -> Camera {
+    let comma = if more.is_empty() { "" } else { ", " };
+    let text = format!(
+        "apiVersion: streamhub.dev/v1alpha1\nkind: Camera\nmetadata: {{name: {name}}}\nspec: {{source: {{{source}}}{comma}{more}}}\n"
+    );
+    parse_camera(&text).unwrap()
+}
+
+pub fn hub(name: &str, spec: &str) -> StreamHub {
+    let text = format!(
+        "apiVersion: streamhub.dev/v1alpha1\nkind: StreamHub\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"
+    );
+    parse_hub(&text).unwrap()
+}
+
+pub fn key(name: &str) -> CameraKey {
+    CameraKey {
+        namespace: "default".into(),
+        name: name.into(),
+    }
+}
+
+pub fn url() -> NatsUrl {
+    "nats://127.0.0.1:4222".parse().unwrap()
+}
+
+pub fn facts(created: u64) -> Facts {
+    Facts {
+        uid: "uid".into(),
+        created,
+        generation: 1,
+        ..Facts::default()
+    }
+}
+
+pub fn planned(cameras: &[Camera], hubs: &[StreamHub]) -> Plan {
+    planned_with(cameras, hubs, &BTreeMap::new(), Some(&url()))
+}
+
+pub fn planned_with(
+    cameras: &[Camera],
+    hubs: &[StreamHub],
+    facts: &BTreeMap<CameraKey, Facts>,
+    nats: Option<&NatsUrl>,
+) -> Plan {
+    plan(&Input {
+        cameras,
+        hubs,
+        facts,
+        nats,
+    })
+}
