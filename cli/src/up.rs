@@ -13,6 +13,7 @@ mod printer;
 mod run;
 pub mod runtime;
 mod secrets;
+mod signals;
 mod state;
 pub mod status;
 mod supervisor;

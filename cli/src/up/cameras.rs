@@ -22,6 +22,8 @@ use crate::args::LogFormat;
 
 /// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
+/// Folder in the state folder with what each process is given: documents and secrets.
+const CAMERAS: &str = "cameras";
 
 /// How every ingest process is started.
 pub struct Setup {
@@ -60,13 +62,14 @@ pub struct Cameras {
 }
 
 impl Cameras {
-    /// None yet.
-    pub fn new(setup: Setup) -> Self {
-        Self {
+    /// None yet. What an earlier run left behind is removed, secrets above all.
+    pub fn new(setup: Setup) -> io::Result<Self> {
+        files::remove(&setup.dir.join(CAMERAS))?;
+        Ok(Self {
             setup,
             children: BTreeMap::new(),
             leaving: Vec::new(),
-        }
+        })
     }
 
     /// The effective hub of what runs.
@@ -182,6 +185,9 @@ impl Cameras {
             return;
         };
         tracing::info!(camera = %label(key), "stopping");
+        if let Err(error) = files::remove(&camera_dir(&self.setup.dir, key).join("secrets")) {
+            tracing::error!(camera = %label(key), %error, "can't remove its secrets");
+        }
         self.leaving.retain(|(_, task)| !task.is_finished());
         self.leaving.push((key.clone(), child.supervisor.stop()));
     }
@@ -195,6 +201,9 @@ impl Cameras {
         for (_, task) in self.leaving.drain(..) {
             // A supervisor that failed has dropped its child, which kills it.
             let _ = task.await;
+        }
+        if let Err(error) = files::remove(&self.setup.dir.join(CAMERAS)) {
+            tracing::error!(%error, "can't remove what the processes were given");
         }
     }
 
@@ -230,7 +239,7 @@ pub fn label(key: &CameraKey) -> String {
 }
 
 fn camera_dir(dir: &Path, key: &CameraKey) -> PathBuf {
-    dir.join("cameras").join(&key.namespace).join(&key.name)
+    dir.join(CAMERAS).join(&key.namespace).join(&key.name)
 }
 
 /// JSON, which is YAML.

@@ -13,10 +13,23 @@ pub fn make_dir(path: &Path) -> io::Result<()> {
 }
 
 /// Writes a file with mode 0600 under another name and renames it, so that a reader sees the old content or the
-/// new one. Content that is there already is left alone: watchers see no change. Returns whether it was written.
-pub fn write(path: &Path, content: &[u8]) -> io::Result<bool> {
+/// new one. Content that is there already is left alone: watchers see no change.
+pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_and(path, content, |_| Ok(()))
+}
+
+/// The same for what must be there after a power cut.
+pub fn write_for_good(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_and(path, content, std::fs::File::sync_data)
+}
+
+fn write_and(
+    path: &Path,
+    content: &[u8],
+    then: impl Fn(&std::fs::File) -> io::Result<()>,
+) -> io::Result<()> {
     if std::fs::read(path).is_ok_and(|old| old == content) {
-        return Ok(false);
+        return Ok(());
     }
     let mut name = path
         .file_name()
@@ -31,9 +44,8 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<bool> {
         .mode(0o600)
         .open(&temporary)?;
     file.write_all(content)?;
-    file.sync_data()?;
-    std::fs::rename(&temporary, path)?;
-    Ok(true)
+    then(&file)?;
+    std::fs::rename(&temporary, path)
 }
 
 /// Removes a file or a folder with all that is in it; one that is not there is fine.

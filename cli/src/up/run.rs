@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use streamhub_crds::NatsUrl;
 use streamhub_plan::{CameraKey, Facts, Input, Plan, needs_own_nats, plan};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::cameras::{Cameras, Setup, label, now_ms};
@@ -18,6 +17,7 @@ use super::nats::{self, NatsError};
 use super::printer::Printer;
 use super::runtime::{NatsProcess, Runtime};
 use super::secrets::Sources;
+use super::signals::Stop;
 use super::state::{self, State, StateError};
 use super::status::{self, Answer};
 use super::supervisor::{Context, Event, Supervisor, Who};
@@ -97,7 +97,7 @@ pub async fn run(args: UpArgs) -> Result<(), UpError> {
     };
     let mut up = Up {
         documents: Documents::new(paths.clone()),
-        cameras: Cameras::new(setup),
+        cameras: Cameras::new(setup)?,
         plan: Plan::default(),
         nats: None,
         last: BTreeMap::new(),
@@ -277,19 +277,27 @@ impl Up {
         if let Some(nats) = &self.nats {
             tracing::info!("NATS server on {}", nats.process.url);
         }
-        if let Some((key, run)) = self.plan.runs.first_key_value() {
-            tracing::info!("frames on {}.frames.<camera>.<rendition>", run.prefix());
-            tracing::info!("try: streamhub snapshot {} -o {}.jpg", key.name, key.name);
-        } else {
+        let Some((key, run)) = self.plan.runs.first_key_value() else {
+            let folder = self
+                .args
+                .paths
+                .first()
+                .map(|path| path.display().to_string());
             tracing::info!(
-                "no cameras yet; add one to {}",
-                self.args
-                    .paths
-                    .first()
-                    .map(|p| p.display().to_string())
-                    .unwrap_or_default()
+                "no camera to run yet; add one to {}",
+                folder.unwrap_or_default()
             );
+            return;
+        };
+        tracing::info!("frames on {}.frames.<camera>.<rendition>", run.prefix());
+        let mut hint = format!("streamhub snapshot {0} -o {0}.jpg", key.name);
+        if key.namespace != streamhub_crds::DEFAULT_NAMESPACE {
+            hint.extend([" -n ", &key.namespace]);
         }
+        if let Some(dir) = &self.args.state_dir {
+            hint.extend([" --state-dir ", &dir.to_string_lossy()]);
+        }
+        tracing::info!("try: {hint}");
     }
 
     fn note(&mut self, event: Event) {
@@ -420,31 +428,6 @@ impl Up {
         Runtime::remove(&self.dir);
         if let Err(error) = lock(&self.state).save() {
             tracing::error!(%error, "can't remember incarnations");
-        }
-    }
-}
-
-/// The three signals that ask a program to end.
-struct Stop {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-}
-
-impl Stop {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
         }
     }
 }

@@ -55,7 +55,7 @@ pub struct CameraProcess {
 impl Runtime {
     /// Writes it where others look.
     pub fn write(&self, dir: &Path) -> io::Result<()> {
-        files::write(&dir.join(FILE), &serde_json::to_vec_pretty(self)?).map(drop)
+        files::write(&dir.join(FILE), &serde_json::to_vec_pretty(self)?)
     }
 
     /// Takes it away.

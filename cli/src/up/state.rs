@@ -151,9 +151,7 @@ impl State {
                 path: path.clone(),
                 source,
             })?;
-        files::write(&path, &text)
-            .map(drop)
-            .map_err(|source| StateError::Io { path, source })
+        files::write_for_good(&path, &text).map_err(|source| StateError::Io { path, source })
     }
 }
 
