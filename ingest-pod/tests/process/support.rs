@@ -22,6 +22,7 @@ pub struct Ingest {
     name: String,
     http: u16,
     command: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Ingest {
@@ -31,35 +32,55 @@ impl Ingest {
     }
 
     /// The same with a hub's `spec` and more arguments.
-    pub fn with(name: &str, spec: &str, nats: &NatsServer, hub: Option<&str>, more: &[&str]) -> Self {
+    pub fn with(
+        name: &str,
+        spec: &str,
+        nats: &NatsServer,
+        hub: Option<&str>,
+        more: &[&str],
+    ) -> Self {
+        Self::of_document(name, &camera(name, spec), nats, hub, more, &[])
+    }
+
+    /// The same with the whole Camera document and more environment.
+    pub fn of_document(
+        name: &str,
+        document: &str,
+        nats: &NatsServer,
+        hub: Option<&str>,
+        more: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let folder = Folder::new().expect("temporary folder");
-        let camera = folder.write("camera.yaml", &camera(name, spec)).expect("file");
+        let camera = folder.write("camera.yaml", document).expect("file");
         let http = free_port().expect("free port");
         let mut command: Vec<String> = ["--camera", &path(camera), "--nats-url", &nats.url()]
             .map(str::to_owned)
             .to_vec();
         command.extend(["--http".to_owned(), format!("127.0.0.1:{http}")]);
-        if let Some(hub) = hub {
-            let text = format!(
-                "apiVersion: streamhub.dev/v1alpha1\nkind: StreamHub\nmetadata: {{name: default}}\nspec: {hub}\n"
-            );
-            let hub = folder.write("hub.yaml", &text).expect("file");
+        if let Some(spec) = hub {
+            let hub = folder.write("hub.yaml", &hub_document(spec)).expect("file");
             command.extend(["--hub".to_owned(), path(hub)]);
         }
         command.extend(more.iter().map(|&arg| arg.to_owned()));
-        let proc = spawn(name, &command);
+        let environment: Vec<_> = environment
+            .iter()
+            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        let proc = spawn(name, &command, &environment);
         Self {
             proc,
             folder,
             name: name.to_owned(),
             http,
             command,
+            environment,
         }
     }
 
     /// Starts the same command once more, after the last one has ended.
     pub fn again(&mut self) {
-        self.proc = spawn(&self.name, &self.command);
+        self.proc = spawn(&self.name, &self.command, &self.environment);
     }
 
     /// Writes another Camera document, as a user who edits it.
@@ -69,11 +90,22 @@ impl Ingest {
             .expect("file");
     }
 
+    /// Writes another hub document; only for a process that was started with one.
+    pub fn edit_hub(&self, spec: &str) {
+        self.folder
+            .write("hub.yaml", &hub_document(spec))
+            .expect("file");
+    }
+
     /// `GET path` on the process's HTTP port: status code and body.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.http)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").ok()?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+        )
+        .ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         let code = answer.split(' ').nth(1)?.parse().ok()?;
@@ -102,21 +134,34 @@ impl Ingest {
 
     /// Waits until frames flow and NATS is connected.
     pub fn wait_ready(&self) -> CameraStatus {
-        self.wait_for("ready", |status| status.ready && status.state == CameraState::Streaming)
+        self.wait_for("ready", |status| {
+            status.ready && status.state == CameraState::Streaming
+        })
     }
 }
 
 fn camera(name: &str, spec: &str) -> String {
-    format!("apiVersion: streamhub.dev/v1alpha1\nkind: Camera\nmetadata: {{name: {name}}}\nspec: {spec}\n")
+    format!(
+        "apiVersion: streamhub.dev/v1alpha1\nkind: Camera\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+    )
+}
+
+fn hub_document(spec: &str) -> String {
+    format!(
+        "apiVersion: streamhub.dev/v1alpha1\nkind: StreamHub\nmetadata: {{name: default}}\nspec: {spec}\n"
+    )
 }
 
 fn path(path: PathBuf) -> String {
     path.into_os_string().into_string().expect("UTF-8 path")
 }
 
-fn spawn(name: &str, arguments: &[String]) -> Proc {
+fn spawn(name: &str, arguments: &[String], environment: &[(String, String)]) -> Proc {
     let mut command = Command::new(env!("CARGO_BIN_EXE_streamhub-ingest"));
-    Proc::spawn(name, command.args(arguments)).expect("the process starts")
+    command
+        .args(arguments)
+        .envs(environment.iter().map(|(key, value)| (key, value)));
+    Proc::spawn(name, &mut command).expect("the process starts")
 }
 
 /// The prefix of the hub that is implied everywhere.
@@ -137,7 +182,9 @@ pub async fn consumer(nats: &NatsServer) -> Consumer {
         name: "test".to_owned(),
         inbox_prefix: "_INBOX.test".to_owned(),
     };
-    Consumer::connect(&settings, prefix()).await.expect("settings are valid")
+    Consumer::connect(&settings, prefix())
+        .await
+        .expect("settings are valid")
 }
 
 /// The frames of one rendition; nothing is dropped by age.
