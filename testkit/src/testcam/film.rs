@@ -92,8 +92,8 @@ fn take_stream(
         .structure(0)
         .map_or("nothing", |first| first.name().as_str());
     let codec = Codec::of_caps(name).filter(|_| lock(reading).codec.is_none());
-    let description = codec.map_or("fakesink sync=false".to_owned(), |codec| {
-        format!("{} ! appsink name=units sync=false", codec.parser())
+    let description = codec.map_or("fakesink sync=false async=false".to_owned(), |codec| {
+        format!("{} ! appsink name=units sync=false async=false", codec.parser())
     });
     let bin = gst::parse::bin_from_description(&description, true)
         .map_err(|error| gst::glib::bool_error!("{error}"))?;
@@ -186,6 +186,9 @@ mod tests {
     #[test]
     fn a_film_is_as_long_as_its_frames() {
         gst::init().unwrap();
+        // The first has sound beside the picture.
+        let film = Film::load(&footage("bigbuckbunny.mp4").unwrap()).unwrap();
+        assert_eq!((film.codec, film.units.len()), (Codec::H264, 132));
         for (name, codec, frames, milliseconds) in [
             ("h264-1080p30.mp4", Codec::H264, 150, 5000),
             ("h264-bframes-720p25.mp4", Codec::H264, 132, 5280),
