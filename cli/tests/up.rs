@@ -308,3 +308,25 @@ fn cameras_that_may_not_run_are_listed_with_the_reason() {
     let states = ["a", "b", "lost", "idle"].map(state);
     assert_eq!(states, ["Starting", "Conflict", "HubNotFound", "Disabled"]);
 }
+
+#[test]
+fn a_hub_that_changes_its_prefix_is_refused_and_stays_as_it_was() {
+    let hub = |prefix: &str| {
+        format!(
+            "apiVersion: streamhub.dev/v1alpha1\nkind: StreamHub\nmetadata: {{name: default}}\nspec: {{nats: {{subjectPrefix: {prefix}}}}}\n"
+        )
+    };
+    let manifests = Folder::new().unwrap();
+    manifests.write("hub.yaml", &hub("site.one")).unwrap();
+    manifests
+        .write("door.yaml", &test_camera("door", ""))
+        .unwrap();
+    let mut up = Up::start_in(manifests, QUIET, &[]);
+    let before = up.wait_for_cameras(&["door"]);
+    up.manifests.write("hub.yaml", &hub("site.two")).unwrap();
+    up.process
+        .wait_for_line("StreamHub default: spec.nats.subjectPrefix", SOON)
+        .unwrap();
+    assert_eq!(up.cameras(), before);
+    assert_eq!(up.runtime().unwrap()["cameras"][0]["prefix"], "site.one");
+}

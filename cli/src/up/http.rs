@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -27,14 +28,14 @@ pub enum HttpError {
     Timeout,
 }
 
-/// The body of `http://127.0.0.1:<port><path>`, whatever the status code.
-pub async fn get(port: u16, path: &str) -> Result<Bytes, HttpError> {
+/// Status code and body of `http://127.0.0.1:<port><path>`.
+pub async fn get(port: u16, path: &str) -> Result<(StatusCode, Bytes), HttpError> {
     tokio::time::timeout(PATIENCE, exchange(port, path))
         .await
         .map_err(|_| HttpError::Timeout)?
 }
 
-async fn exchange(port: u16, path: &str) -> Result<Bytes, HttpError> {
+async fn exchange(port: u16, path: &str) -> Result<(StatusCode, Bytes), HttpError> {
     let stream = TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, port)).await?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -44,9 +45,10 @@ async fn exchange(port: u16, path: &str) -> Result<Bytes, HttpError> {
         .map_err(|error| HttpError::Body(error.to_string()))?;
     let exchange = async {
         let response = sender.send_request(request).await?;
+        let code = response.status();
         let body = Limited::new(response.into_body(), LIMIT).collect().await;
-        body.map(http_body_util::Collected::to_bytes)
-            .map_err(|error| HttpError::Body(error.to_string()))
+        let body = body.map_err(|error| HttpError::Body(error.to_string()))?;
+        Ok((code, body.to_bytes()))
     };
     tokio::pin!(connection);
     tokio::pin!(exchange);

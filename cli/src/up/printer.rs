@@ -137,3 +137,43 @@ fn redraw(out: &mut impl Write, shown: usize, logs: &[String], table: &[String])
     queue!(out, EndSynchronizedUpdate)?;
     out.flush()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_lines_go_above_the_table_that_replaces_the_old_one() {
+        let mut out = Vec::new();
+        redraw(
+            &mut out,
+            2,
+            &["a log line".into()],
+            &["header".into(), "row".into()],
+        )
+        .unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let visible = text
+            .split_once("\u{1b}[2F\u{1b}[J")
+            .expect("goes up two lines and clears")
+            .1;
+        assert!(
+            visible.starts_with("a log line\nheader\nrow\n"),
+            "{visible:?}"
+        );
+    }
+
+    #[test]
+    fn a_full_queue_never_blocks_who_speaks() {
+        let (sender, receiver) = sync_channel(1);
+        let printer = Printer {
+            queue: sender,
+            lost: Arc::default(),
+        };
+        for _ in 0..5 {
+            printer.log("line".into());
+        }
+        assert_eq!(printer.lost.load(Ordering::Relaxed), 4);
+        drop(receiver);
+    }
+}

@@ -19,8 +19,8 @@ use super::runtime::{NatsProcess, Runtime};
 use super::secrets::Sources;
 use super::signals::Stop;
 use super::state::{self, State, StateError};
-use super::status::{self, Answer};
-use super::supervisor::{Context, Event, Supervisor, Who};
+use super::status::{self, Answer, Liveness};
+use super::supervisor::{self, Context, Event, Supervisor, Who};
 use super::view::{self, Row};
 use crate::args::{UpArgs, UpOutput};
 
@@ -110,7 +110,10 @@ pub async fn run(args: UpArgs) -> Result<(), UpError> {
         dir,
     };
     let mut changes = follow::start(&paths, secrets.as_deref());
-    up.reconcile().await?;
+    if let Err(error) = up.reconcile().await {
+        printer.finish();
+        return Err(error);
+    }
     up.greet();
 
     let mut second = tokio::time::interval(Duration::from_secs(1));
@@ -318,7 +321,7 @@ impl Up {
             } => {
                 if let Some(child) = self.cameras.children.get_mut(&key) {
                     (child.pid, child.http, child.known.down) = (Some(pid), http, None);
-                    child.known.heard = None;
+                    (child.known.heard, child.known.liveness) = (None, Liveness::default());
                 }
             }
             Event::Ended { who, why, retry } => {
@@ -345,9 +348,21 @@ impl Up {
         let Some(child) = self.cameras.children.get_mut(&answer.camera) else {
             return;
         };
-        if let (Ok(status), true) = (answer.status, child.http == Some(answer.port)) {
+        if child.http != Some(answer.port) {
+            return;
+        }
+        let now = Instant::now();
+        if let Some(status) = answer.status {
             lock(&self.state).heard(&answer.camera.to_string(), status::last_frame_id(&status));
-            child.known.heard = Some((*status, Instant::now()));
+            child.known.heard = Some((*status, now));
+        }
+        if child.known.liveness.is_wedged(answer.alive, now) {
+            tracing::warn!(
+                camera = label(&answer.camera),
+                "no sign of life for a minute, killing its process"
+            );
+            child.known.liveness = Liveness::default();
+            supervisor::kill(child.pid);
         }
     }
 

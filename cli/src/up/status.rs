@@ -1,6 +1,6 @@
 //! Asks each camera's process once a second how it does.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use streamhub_plan::{CameraKey, Reason};
 use streamhub_wire::status::{CameraState, CameraStatus};
@@ -15,32 +15,58 @@ pub struct Answer {
     pub camera: CameraKey,
     /// The port that was asked: a process that has been replaced since answers for nobody.
     pub port: u16,
-    /// What it said.
-    pub status: Result<Box<CameraStatus>, String>,
+    /// Whether it says that it is alive: `/healthz`.
+    pub alive: bool,
+    /// What it says of itself, where it does: `/status`.
+    pub status: Option<Box<CameraStatus>>,
 }
 
-/// Asks in the background; the answer arrives on the channel within a second.
+/// Asks in the background; the answer arrives on the channel within two seconds.
 pub fn ask(camera: CameraKey, port: u16, answers: mpsc::UnboundedSender<Answer>) {
     tokio::spawn(async move {
-        let status = match http::get(port, "/status").await {
-            Ok(body) => CameraStatus::parse(&body)
-                .map(Box::new)
-                .map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
+        let alive = http::get(port, "/healthz")
+            .await
+            .is_ok_and(|(code, _)| code.is_success());
+        let body = http::get(port, "/status").await.ok();
+        let status = body
+            .and_then(|(_, body)| CameraStatus::parse(&body).ok())
+            .map(Box::new);
         let _ = answers.send(Answer {
             camera,
             port,
+            alive,
             status,
         });
     });
 }
+
+/// Decides that a process is wedged: a minute without a sign of life. Long enough for a machine that is merely
+/// overloaded, where killing would only add to the load.
+#[derive(Debug, Default)]
+pub struct Liveness {
+    silent_since: Option<Instant>,
+}
+
+impl Liveness {
+    /// Takes one answer, or the lack of it; `true` when the process should be killed.
+    pub fn is_wedged(&mut self, alive: bool, now: Instant) -> bool {
+        if alive {
+            self.silent_since = None;
+            return false;
+        }
+        now.duration_since(*self.silent_since.get_or_insert(now)) >= SILENCE
+    }
+}
+
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// What is known of a running camera.
 #[derive(Default)]
 pub struct Known {
     /// Its last answer and when it came.
     pub heard: Option<(CameraStatus, Instant)>,
+    /// Whether it still gives signs of life.
+    pub liveness: Liveness,
     /// Why it is not running at this moment, while it is not.
     pub down: Option<String>,
     /// What is wrong with its documents, though it runs.
@@ -48,7 +74,7 @@ pub struct Known {
 }
 
 /// An answer older than this says nothing about now.
-const STALE: std::time::Duration = std::time::Duration::from_secs(4);
+const STALE: Duration = Duration::from_secs(4);
 
 /// The row of a camera that should run; `first` names its first rendition.
 pub fn row(label: String, first: Option<&str>, known: &Known) -> Row {
@@ -153,4 +179,43 @@ pub fn last_frame_id(status: &CameraStatus) -> u64 {
         .filter_map(|rendition| rendition.last_frame_id)
         .max()
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_minute_of_silence_is_a_wedged_process() {
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let mut liveness = Liveness::default();
+        assert!(!liveness.is_wedged(false, at(0)) && !liveness.is_wedged(false, at(59)));
+        assert!(!liveness.is_wedged(true, at(59)));
+        assert!(!liveness.is_wedged(false, at(60)) && !liveness.is_wedged(false, at(119)));
+        assert!(liveness.is_wedged(false, at(120)));
+    }
+
+    #[test]
+    fn a_row_tells_what_is_wrong_and_what_to_do() {
+        let mut status = CameraStatus {
+            message: "no such file".into(),
+            remedy: "check the path".into(),
+            ..CameraStatus::default()
+        };
+        status.state = CameraState::Stalled;
+        let known = Known {
+            heard: Some((status, Instant::now())),
+            note: Some("an old manifest".into()),
+            ..Known::default()
+        };
+        let row = row("door".into(), None, &known);
+        assert_eq!(
+            (row.state.as_str(), row.problem.as_deref()),
+            (
+                "Stalled",
+                Some("no such file; check the path; an old manifest")
+            )
+        );
+    }
 }

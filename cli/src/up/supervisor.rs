@@ -131,6 +131,14 @@ impl Supervisor {
     }
 }
 
+/// Kills a process that is beyond asking, with all that it started; its supervisor sees that it ended.
+pub fn kill(pid: Option<u32>) {
+    if let Some(pid) = pid.and_then(|pid| Pid::from_raw(pid as i32)) {
+        // It may have ended by itself in this moment.
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+}
+
 struct Task {
     who: Who,
     recipe: Recipe,
@@ -222,7 +230,7 @@ impl Task {
             }
             _ = hurry.wait_for(|now| *now) => {}
         }
-        let _ = kill_process_group(pid, Signal::KILL);
+        kill(child.id());
         let _ = child.wait().await;
     }
 }

@@ -10,8 +10,13 @@ use streamhub_plan::{CameraKey, Facts, Input, Plan, plan};
 /// A camera in `default`; `source` and `more` are flow mappings' insides.
 pub fn camera(name: &str, source: &str, more: &str) -> Camera {
     let comma = if more.is_empty() { "" } else { ", " };
+    camera_of(name, &format!("source: {{{source}}}{comma}{more}"))
+}
+
+/// A camera in `default` by its whole specification, the inside of a flow mapping.
+pub fn camera_of(name: &str, spec: &str) -> Camera {
     let text = format!(
-        "apiVersion: streamhub.dev/v1alpha1\nkind: Camera\nmetadata: {{name: {name}}}\nspec: {{source: {{{source}}}{comma}{more}}}\n"
+        "apiVersion: streamhub.dev/v1alpha1\nkind: Camera\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"
     );
     parse_camera(&text).unwrap()
 }
