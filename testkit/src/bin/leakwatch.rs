@@ -23,6 +23,7 @@ async fn main() -> Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let logs = Arguments::parse().logs;
     let search = Search::default();
+    println!("leakwatch: watching");
     let mut leaks: Vec<Leak> = Vec::new();
     let mut rounds = 0_u32;
     let mut clock = tokio::time::interval(Duration::from_millis(250));

@@ -93,7 +93,10 @@ fn take_stream(
         .map_or("nothing", |first| first.name().as_str());
     let codec = Codec::of_caps(name).filter(|_| lock(reading).codec.is_none());
     let description = codec.map_or("fakesink sync=false async=false".to_owned(), |codec| {
-        format!("{} ! appsink name=units sync=false async=false", codec.parser())
+        format!(
+            "{} ! appsink name=units sync=false async=false",
+            codec.parser()
+        )
     });
     let bin = gst::parse::bin_from_description(&description, true)
         .map_err(|error| gst::glib::bool_error!("{error}"))?;
