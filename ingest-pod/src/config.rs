@@ -73,7 +73,10 @@ impl Files {
         let list = |path: &Path, problems: Vec<streamhub_crds::Problem>| {
             let lines: Vec<String> = problems
                 .into_iter()
-                .map(|problem| format!("{}: {problem}", path.display()))
+                .map(|mut problem| {
+                    path.clone_into(&mut problem.file);
+                    problem.to_string()
+                })
                 .collect();
             ConfigError(lines.join("\n"))
         };
@@ -168,9 +171,12 @@ pub fn watch(
     mut changed: impl FnMut(Result<Config, ConfigError>),
 ) -> notify::Result<()> {
     let (bell, rung) = mpsc::sync_channel(1);
-    let mut watcher = notify::recommended_watcher(move |_| {
-        // A full channel means that a look is due anyway.
-        let _ = bell.try_send(());
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Our own reading is reported too, and would keep us reading for ever.
+        if !event.is_ok_and(|event| event.kind.is_access()) {
+            // A full channel means that a look is due anyway.
+            let _ = bell.try_send(());
+        }
     })?;
     let folders = [Some(&files.camera), files.hub.as_ref()]
         .into_iter()

@@ -5,7 +5,7 @@ use serde_json::json;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use streamhub_wire::connect::ConnState;
-use streamhub_wire::fencing::{Fence, FenceAction, FenceState};
+use streamhub_wire::fencing::{Claim, Fence, FenceAction, FenceState};
 use streamhub_wire::publish::SubscribeError;
 use streamhub_wire::status::{CameraState, CameraStatus, NatsStatus, STATUS_PERIOD};
 use streamhub_wire::subjects::Token;
@@ -183,7 +183,9 @@ impl Link {
         }
         if other.uid == self.fence.identity().uid {
             for (rendition, known) in &status.renditions {
-                if let Some(id) = known.last_frame_id {
+                // Who only asks has counted ids that nobody has seen.
+                let seen = status.claim == Claim::Held || known.published > 0;
+                if let Some(id) = known.last_frame_id.filter(|_| seen) {
                     self.router.heard(rendition, id);
                 }
             }
@@ -254,7 +256,7 @@ impl Link {
             said.state == CameraState::Streaming,
             status.state == CameraState::Streaming,
         );
-        if was != is && status.claim != streamhub_wire::fencing::Claim::None {
+        if was != is && status.claim != Claim::None {
             self.event(if is { "connected" } else { "lost" }, &status);
         }
         *said = Said {

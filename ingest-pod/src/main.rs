@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     match run::run(&args) {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "cannot start");
+            tracing::error!(error = format_args!("{error:#}"), "cannot start");
             let permanent = error.is::<streamhub_ingest::config::ConfigError>();
             if permanent {
                 run::Outcome::Permanent.into()

@@ -225,8 +225,12 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    /// A rendition is gone: its series end.
-    pub fn forget_rendition(&self, rendition: &str) {
+    /// A rendition is gone: its series end, also those of its drops for these reasons.
+    pub fn forget_rendition(
+        &self,
+        rendition: &str,
+        drop_reasons: impl IntoIterator<Item = &'static str>,
+    ) {
         let label = RenditionLabel {
             rendition: rendition.to_owned(),
         };
@@ -234,6 +238,12 @@ impl Metrics {
         self.published.remove(&label);
         self.published_bytes.remove(&label);
         self.last_frame.remove(&label);
+        for reason in drop_reasons {
+            self.dropped.remove(&DropLabels {
+                rendition: rendition.to_owned(),
+                reason,
+            });
+        }
     }
 
     /// The text that `/metrics` answers (`OpenMetrics` 1.0).

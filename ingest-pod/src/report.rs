@@ -2,7 +2,7 @@
 
 mod rate;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use streamhub_wire::fencing::{Claim, FenceState, Identity};
@@ -58,6 +58,7 @@ struct RenditionBoard {
     status: RenditionStatus,
     rate: Rate,
     last: Option<Instant>,
+    drop_reasons: BTreeSet<&'static str>,
 }
 
 struct Board {
@@ -191,18 +192,24 @@ impl Report {
                 status: RenditionStatus::default(),
                 rate: Rate::default(),
                 last: None,
+                drop_reasons: BTreeSet::new(),
             });
         entry.status.target_fps = target_fps;
     }
 
     /// A rendition is gone.
     pub fn rendition_ended(&self, name: &str) {
-        self.board().renditions.remove(name);
-        self.metrics.forget_rendition(name);
+        let ended = self.board().renditions.remove(name);
+        let reasons = ended.map(|entry| entry.drop_reasons).unwrap_or_default();
+        self.metrics.forget_rendition(name, reasons);
     }
 
-    /// A due frame went out.
+    /// A due frame went out. One that its rendition had under way when it ended is not counted any more.
     pub fn published(&self, rendition: &str, frame: PublishedFrame) {
+        let mut board = self.board();
+        let Some(entry) = board.renditions.get_mut(rendition) else {
+            return;
+        };
         let label = RenditionLabel {
             rendition: rendition.to_owned(),
         };
@@ -220,19 +227,21 @@ impl Report {
             .get_or_create(&label)
             .set(frame.timestamp_us as f64 / 1e6);
         let now = Instant::now();
-        if let Some(entry) = self.board().renditions.get_mut(rendition) {
-            entry.last = Some(now);
-            entry.rate.add(now, frame.bytes as u64);
-            entry.status.width = frame.width;
-            entry.status.height = frame.height;
-            entry.status.frame_bytes = frame.bytes as u64;
-            entry.status.bytes += frame.bytes as u64;
-            entry.status.published += 1;
-        }
+        entry.last = Some(now);
+        entry.rate.add(now, frame.bytes as u64);
+        entry.status.width = frame.width;
+        entry.status.height = frame.height;
+        entry.status.frame_bytes = frame.bytes as u64;
+        entry.status.bytes += frame.bytes as u64;
+        entry.status.published += 1;
     }
 
     /// A due frame did not go out.
     pub fn dropped(&self, rendition: &str, reason: &'static str) {
+        let mut board = self.board();
+        let Some(entry) = board.renditions.get_mut(rendition) else {
+            return;
+        };
         self.metrics
             .dropped
             .get_or_create(&DropLabels {
@@ -240,9 +249,8 @@ impl Report {
                 reason,
             })
             .inc();
-        if let Some(entry) = self.board().renditions.get_mut(rendition) {
-            *entry.status.drops.entry(reason.to_owned()).or_default() += 1;
-        }
+        entry.drop_reasons.insert(reason);
+        *entry.status.drops.entry(reason.to_owned()).or_default() += 1;
     }
 
     /// The connection to NATS.

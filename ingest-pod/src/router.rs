@@ -156,7 +156,7 @@ impl Router {
                 .find(|lane| lane.rendition.name == rendition.name);
             if let Some(lane) = known {
                 if lane.gate.grid() != grid {
-                    lane.gate = RateGate::new(grid);
+                    lane.gate.set_grid(grid);
                 }
                 lane.rendition = Arc::new(rendition.clone());
                 continue;

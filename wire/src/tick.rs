@@ -116,6 +116,14 @@ impl RateGate {
         self.resuming = true;
     }
 
+    /// Goes over to another rate. Instants up to the last one used stay used, and what is known of the source holds.
+    pub fn set_grid(&mut self, grid: TickGrid) {
+        self.last_k = self
+            .last_k
+            .map(|last| grid.at_or_before(self.grid.tick_us(last)));
+        self.grid = grid;
+    }
+
     /// The source's interval as measured, in microseconds; `None` until enough frames were seen.
     pub fn source_interval_us(&self) -> Option<f64> {
         self.source.estimate_us

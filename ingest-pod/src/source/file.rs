@@ -40,8 +40,24 @@ pub fn run(spec: &FileSpec, attempt: &Attempt) -> End {
     }
 }
 
-/// The video stream of the file and its codec.
-type Found = Result<(Branch, String), Fault>;
+/// The streams of the file, written by `GStreamer`'s threads.
+#[derive(Default)]
+struct Streams {
+    /// The first video stream and its codec.
+    video: Option<Result<(Branch, String), Fault>>,
+    /// Media types of what is no video.
+    others: Vec<String>,
+    complete: bool,
+}
+
+impl Streams {
+    /// What is wrong with a file in which nothing but other streams was found.
+    fn no_video(&self, spec: &FileSpec) -> Option<Fault> {
+        let others = self.others.join(", ");
+        let why = format!("it holds no video stream, only {others}");
+        (!others.is_empty()).then(|| corrupt(spec, &why))
+    }
+}
 
 struct Opened {
     running: Running,
@@ -80,7 +96,7 @@ fn open(spec: &FileSpec) -> Result<Opened, Fault> {
         .and_then(|()| source.link(&parse))
         .map_err(|error| corrupt(spec, &error.to_string()))?;
     let arrivals = Arc::new(Arrivals::default());
-    let found: Arc<Mutex<Option<Found>>> = Arc::default();
+    let found: Arc<Mutex<Streams>> = Arc::default();
     let (slot, weak, noted) = (
         Arc::clone(&found),
         pipeline.downgrade(),
@@ -90,14 +106,19 @@ fn open(spec: &FileSpec) -> Result<Opened, Fault> {
         let (Some(pipeline), Some(caps)) = (weak.upgrade(), pad.current_caps()) else {
             return;
         };
-        let is_video = caps.structure(0).is_some_and(|s| {
-            s.name().starts_with("video/") || s.name() == "image/jpeg" || s.name() == "image/png"
-        });
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_video && slot.is_none() {
+        let media = caps.structure(0).map_or("unknown", |s| s.name().as_str());
+        let is_video = media.starts_with("video/") || media == "image/jpeg" || media == "image/png";
+        let mut found = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_video {
+            found.others.push(media.to_owned());
+        } else if found.video.is_none() {
             let branch = attach(&pipeline, pad, &caps, Pace::Stored, &noted);
-            *slot = Some(branch.map(|branch| (branch, codec_name(&caps))));
+            found.video = Some(branch.map(|branch| (branch, codec_name(&caps))));
         }
+    });
+    let slot = Arc::clone(&found);
+    parse.connect_no_more_pads(move |_| {
+        slot.lock().unwrap_or_else(PoisonError::into_inner).complete = true;
     });
     let bus = pipeline
         .bus()
@@ -107,7 +128,8 @@ fn open(spec: &FileSpec) -> Result<Opened, Fault> {
     let _ = running.0.set_state(gst::State::Playing);
     let until = Instant::now() + OPEN_WITHIN;
     loop {
-        if let Some(opened) = found.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let mut streams = found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = streams.video.take() {
             let (branch, codec) = opened?;
             return Ok(Opened {
                 running,
@@ -117,11 +139,17 @@ fn open(spec: &FileSpec) -> Result<Opened, Fault> {
                 arrivals,
             });
         }
-        match pull(None, &bus, gst::ClockTime::from_mseconds(5)) {
-            Pulled::Error(error, _) => return Err(corrupt(spec, error.message())),
-            Pulled::Eos => return Err(corrupt(spec, "it holds no video stream")),
-            Pulled::Sample(_) | Pulled::Nothing if Instant::now() < until => {}
-            Pulled::Sample(_) | Pulled::Nothing => {
+        let no_video = streams.no_video(spec);
+        let complete = streams.complete;
+        drop(streams);
+        match (pull(None, &bus, gst::ClockTime::from_mseconds(5)), no_video) {
+            (_, Some(fault)) if complete => return Err(fault),
+            // A demultiplexer whose streams nobody takes fails in its own way.
+            (Pulled::Error(..), Some(fault)) => return Err(fault),
+            (Pulled::Error(error, _), None) => return Err(corrupt(spec, error.message())),
+            (Pulled::Eos, _) => return Err(corrupt(spec, "it holds no video stream")),
+            (Pulled::Sample(_) | Pulled::Nothing, _) if Instant::now() < until => {}
+            (Pulled::Sample(_) | Pulled::Nothing, _) => {
                 return Err(corrupt(spec, "no video stream was found in it"));
             }
         }

@@ -5,6 +5,41 @@ use gstreamer::glib;
 
 use crate::fault::{Fault, Redactor};
 
+/// The camera's certificate did not verify.
+pub fn certificate_refused(shown: &str, wrong: gio::TlsCertificateFlags) -> Fault {
+    let why = [
+        (
+            gio::TlsCertificateFlags::UNKNOWN_CA,
+            "no known authority signed it",
+        ),
+        (
+            gio::TlsCertificateFlags::BAD_IDENTITY,
+            "it is for another host name",
+        ),
+        (
+            gio::TlsCertificateFlags::NOT_ACTIVATED,
+            "it is not valid yet",
+        ),
+        (gio::TlsCertificateFlags::EXPIRED, "it has expired"),
+        (gio::TlsCertificateFlags::REVOKED, "it was revoked"),
+        (gio::TlsCertificateFlags::INSECURE, "its algorithm is weak"),
+    ];
+    let why: Vec<&str> = why
+        .into_iter()
+        .filter_map(|(flag, text)| wrong.contains(flag).then_some(text))
+        .collect();
+    let why = if why.is_empty() {
+        "it is invalid".to_owned()
+    } else {
+        why.join(", ")
+    };
+    Fault::transient(
+        "CertificateRefused",
+        format!("{shown}: the camera's certificate is refused: {why}"),
+        "put the certificate of the camera's authority into the key ca.crt of the Secret in spec.source.rtsp.credentialsSecretRef",
+    )
+}
+
 /// Names the reason and a remedy for a failed RTSP attempt.
 pub fn classify(error: &glib::Error, debug: &str, shown: &str, redactor: &Redactor) -> Fault {
     let text = format!("{} {debug}", error.message());
@@ -42,10 +77,19 @@ pub fn classify(error: &glib::Error, debug: &str, shown: &str, redactor: &Redact
             "CertificateRefused",
             "put the camera's certificate authority into the key ca.crt of its Secret",
         )
-    } else if lower.contains("(461)") || lower.contains("unsupported transport") {
+    } else if lower.contains("(461)")
+        || lower.contains("unsupported transport")
+        // rtspsrc's words when the camera refuses the only transport that it may use.
+        || lower.contains("allow more transport protocols")
+    {
         (
             "TransportRefused",
             "change spec.source.rtsp.transport: the camera does not speak this one",
+        )
+    } else if lower.contains("(parse error)") {
+        (
+            "InvalidAnswer",
+            "the camera's answer is no valid RTSP: update its firmware (VLC's is invalid when it asks for a password)",
         )
     } else if lower.contains("udp packets") {
         (
@@ -94,9 +138,19 @@ mod tests {
                 "TransportRefused",
             ),
             (
+                gst::ResourceError::Settings,
+                "x\nNo supported stream was found. You might need to allow more transport protocols",
+                "TransportRefused",
+            ),
+            (
                 gst::ResourceError::Read,
                 "x\nCould not receive any UDP packets for 5.0 seconds",
                 "NoPackets",
+            ),
+            (
+                gst::ResourceError::Read,
+                "x\nCould not receive message. (Parse error)",
+                "InvalidAnswer",
             ),
             (
                 gst::ResourceError::Read,

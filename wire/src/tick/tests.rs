@@ -130,6 +130,15 @@ fn a_held_frame_comes_once_per_tick() {
     assert!((20..=21).contains(&count), "{count}");
 }
 
+#[test]
+fn a_raised_rate_begins_at_once() {
+    let timestamps = source(40_000.0, &[0.0; 75], 0.0);
+    let mut gate = RateGate::new(grid(5, 1));
+    assert_eq!(due(&mut gate, &timestamps[..50]).len(), 10);
+    gate.set_grid(grid(25, 1));
+    assert_eq!(due(&mut gate, &timestamps[50..]).len(), 25);
+}
+
 proptest! {
     #[test]
     fn no_tick_is_used_twice_and_ticks_rise(
@@ -141,6 +150,25 @@ proptest! {
         let mut gate = RateGate::new(grid(num, 1));
         let ks = due(&mut gate, &source(interval_us, &jitter, amount));
         prop_assert!(ks.windows(2).all(|pair| pair[1] > pair[0]));
+    }
+
+    #[test]
+    fn a_changed_rate_uses_no_instant_twice(
+        rates in prop::collection::vec(1u32..=60, 1..6),
+        interval_us in 4_000.0..200_000.0f64,
+        jitter in prop::collection::vec(-1.0..1.0f64, 300..301),
+    ) {
+        let mut gate = RateGate::new(grid(1, 1));
+        let mut last = None;
+        for (i, ts) in source(interval_us, &jitter, 0.3).into_iter().enumerate() {
+            if i % 50 == 0 {
+                gate.set_grid(grid(rates[i / 50 % rates.len()], 1));
+            }
+            if let Offer::Due { tick_us, .. } = gate.offer(ts) {
+                prop_assert!(last.is_none_or(|last| tick_us > last), "{} after {:?}", tick_us, last);
+                last = Some(tick_us);
+            }
+        }
     }
 
     #[test]
