@@ -1,3 +1,22 @@
 //! The whole process against real servers: NATS, RTSP cameras, files.
 
+// Helpers of tests may fail as tests may.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod decoding;
+mod feedback;
+mod fencing;
+mod foreign;
+mod ids;
+mod in_place;
+mod metadata;
+mod mistakes;
+mod numbering;
+mod rates;
+mod recorder;
 mod support;

@@ -203,3 +203,31 @@ pub async fn next(stream: &mut FrameStream) -> Frame {
         .expect("the stream goes on")
         .expect("a valid frame")
 }
+
+/// Mounted Secrets, as `--secrets` takes them: `<folder>/<name>/<key>`.
+pub struct SecretFolder(Folder);
+
+impl SecretFolder {
+    /// One Secret with these keys; more may follow.
+    pub fn of(name: &str, keys: &[(&str, &str)]) -> Self {
+        let secrets = Self(Folder::new().expect("temporary folder"));
+        for (key, value) in keys {
+            secrets.put(name, key, value);
+        }
+        secrets
+    }
+
+    /// Writes or replaces one key.
+    pub fn put(&self, name: &str, key: &str, value: &str) {
+        let folder = self.0.path().join(name);
+        std::fs::create_dir_all(&folder).expect("folder of a Secret");
+        let aside = folder.join(format!(".{key}"));
+        std::fs::write(&aside, value).expect("key of a Secret");
+        std::fs::rename(aside, folder.join(key)).expect("key of a Secret");
+    }
+
+    /// The folder, for the command line.
+    pub fn path(&self) -> &str {
+        self.0.path().to_str().expect("UTF-8 path")
+    }
+}
