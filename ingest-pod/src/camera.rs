@@ -15,6 +15,7 @@ use crate::report::{Report, SourceState};
 use crate::router::Router;
 use crate::secrets::Secrets;
 use crate::source::file::FileSpec;
+use crate::source::rtsp::RtspSpec;
 use crate::source::{self, Attempt, Described, End, Outlet};
 use crate::stop::Stop;
 
@@ -93,8 +94,10 @@ impl Keeper {
         let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
         let mut retrying = false;
         while let Some((camera, stop)) = self.wanted.next() {
-            let (kind, address) = address(&camera, &self.media_root);
-            self.report.source_address(kind, &address);
+            let plan = self.plan(&camera);
+            let shown = plan.as_ref().map_or("", Plan::shown);
+            let kind = camera.source_kind().as_str();
+            self.report.source_address(kind, shown);
             if !camera.spec.enabled {
                 self.report.source_state(SourceState::Disabled);
                 self.wait_for_change(&stop);
@@ -109,12 +112,15 @@ impl Keeper {
                 router: Arc::clone(&self.router),
                 report: Arc::clone(&self.report),
             });
-            self.router.new_epoch(&address);
+            self.router.new_epoch(shown);
             let attempt = Attempt {
                 outlet,
                 stop: stop.clone(),
             };
-            let end = self.attempt(&camera, &attempt);
+            let end = match plan {
+                Ok(plan) => plan.run(&attempt),
+                Err(fault) => End::Failed(fault),
+            };
             match end {
                 End::Stopped => {
                     backoff.reset();
@@ -183,59 +189,73 @@ impl Keeper {
         }
     }
 
-    fn attempt(&self, camera: &Camera, attempt: &Attempt) -> End {
+    /// What the document asks for, with the secrets as they are now.
+    fn plan(&self, camera: &Camera) -> Result<Plan, Fault> {
+        let name = camera.metadata.name.as_deref().unwrap_or_default();
         match &camera.spec.source {
-            Source::Rtsp(rtsp) => match self.secrets.rtsp(rtsp) {
-                Ok(spec) => source::rtsp::run(&spec, attempt),
-                Err(fault) => End::Failed(fault),
-            },
+            Source::Rtsp(rtsp) => self.secrets.rtsp(rtsp).map(Plan::Rtsp),
             Source::File(file) => {
-                let spec = FileSpec {
-                    path: file.uri.path(&self.media_root),
-                    fps: file.fps,
-                    on_end: file.on_end,
-                };
-                source::file::run(&spec, attempt)
+                let path = file.uri.path(&self.media_root);
+                let path = std::path::absolute(&path).unwrap_or(path);
+                Ok(Plan::File {
+                    shown: format!("file://{}", path.display()),
+                    spec: FileSpec {
+                        path,
+                        fps: file.fps,
+                        on_end: file.on_end,
+                    },
+                })
             }
-            Source::Test(test) => {
-                let size = Size {
-                    width: test.width.get(),
-                    height: test.height.get(),
-                };
-                let label = camera.metadata.name.as_deref().unwrap_or_default();
-                match TickGrid::new(test.fps.num(), test.fps.den()) {
-                    Ok(grid) => source::test::run(size, grid, label, attempt),
-                    Err(error) => End::Failed(Fault::permanent(
-                        "InvalidRate",
-                        format!("spec.source.test.fps: {error}"),
-                        "give a rate above 0 and at most 240",
-                    )),
-                }
-            }
+            Source::Test(test) => match TickGrid::new(test.fps.num(), test.fps.den()) {
+                Ok(grid) => Ok(Plan::Test {
+                    shown: format!("test://{name}"),
+                    size: Size::new(test.width.get(), test.height.get()),
+                    grid,
+                    label: name.to_owned(),
+                }),
+                Err(error) => Err(Fault::permanent(
+                    "InvalidRate",
+                    format!("spec.source.test.fps: {error}"),
+                    "give a rate above 0 and at most 240",
+                )),
+            },
         }
     }
 }
 
-/// Kind of the source, and its address as metadata and status may show it.
-pub fn address(camera: &Camera, media_root: &std::path::Path) -> (&'static str, String) {
-    let kind = camera.source_kind().as_str();
-    let shown = match &camera.spec.source {
-        Source::Rtsp(rtsp) => match &rtsp.location {
-            streamhub_crds::RtspLocation::Url(url) => url.public().to_owned(),
-            // Any part of a URL that is a secret may be one.
-            streamhub_crds::RtspLocation::Secret(_) => "rtsp://".to_owned(),
-        },
-        Source::File(file) => {
-            let path = file.uri.path(media_root);
-            let path = std::path::absolute(&path).unwrap_or(path);
-            format!("file://{}", path.display())
+/// One attempt, ready to run.
+enum Plan {
+    Rtsp(RtspSpec),
+    File {
+        shown: String,
+        spec: FileSpec,
+    },
+    Test {
+        shown: String,
+        size: Size,
+        grid: TickGrid,
+        label: String,
+    },
+}
+
+impl Plan {
+    /// The source's address as metadata and status may show it.
+    fn shown(&self) -> &str {
+        match self {
+            Self::Rtsp(spec) => &spec.shown,
+            Self::File { shown, .. } | Self::Test { shown, .. } => shown,
         }
-        Source::Test(_) => format!(
-            "test://{}",
-            camera.metadata.name.as_deref().unwrap_or_default()
-        ),
-    };
-    (kind, shown)
+    }
+
+    fn run(&self, attempt: &Attempt) -> End {
+        match self {
+            Self::Rtsp(spec) => source::rtsp::run(spec, attempt),
+            Self::File { spec, .. } => source::file::run(spec, attempt),
+            Self::Test {
+                size, grid, label, ..
+            } => source::test::run(*size, *grid, label, attempt),
+        }
+    }
 }
 
 struct SourceOutlet {

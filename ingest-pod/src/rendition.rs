@@ -120,6 +120,8 @@ struct Worker {
     publisher: RenditionPublisher,
     encoder: Encoder,
     reduction: Reduction,
+    /// The server's `max_payload` for which `reduction` was found.
+    max_payload: usize,
     metadata: Metadata,
     current: Arc<Rendition>,
 }
@@ -169,6 +171,7 @@ impl Worker {
             publisher,
             encoder: Encoder::new()?,
             reduction: Reduction::default(),
+            max_payload: 0,
             metadata,
             current: Arc::clone(rendition),
         })
@@ -202,6 +205,12 @@ impl Worker {
     fn handle(&mut self, due: &Due) -> Result<(), &'static str> {
         self.shared.leave.check()?;
         self.describe(due);
+        let max_payload = self.shared.publisher.max_payload();
+        if max_payload != self.max_payload {
+            // Another server, or the same with another limit: what did not fit there may fit here.
+            self.max_payload = max_payload;
+            self.reduction = Reduction::default();
+        }
         self.reduction.begin();
         for _ in 0..MAX_ATTEMPTS {
             let started = Instant::now();

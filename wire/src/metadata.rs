@@ -80,7 +80,7 @@ pub struct Metadata {
 pub struct Capture {
     /// Where the time comes from.
     pub source: CaptureSource,
-    /// Bound of jitter, mapping and the node's clock in milliseconds, without the camera's own constant delay; null when the clock is not synchronised.
+    /// Bound of jitter, mapping and the node's clock in milliseconds, without the camera's own constant delay; null where no bound can be given, as when the clock is not synchronised.
     #[schemars(required, schema_with = "number_or_null")]
     pub error_ms: Option<f64>,
 }

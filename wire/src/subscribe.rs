@@ -294,7 +294,7 @@ impl FrameStream {
         tasks.extend(greeter);
         Self {
             slots,
-            max_age_us: max_age.as_micros() as i64,
+            max_age_us: i64::try_from(max_age.as_micros()).unwrap_or(i64::MAX),
             stale: 0,
             tasks,
         }

@@ -72,6 +72,9 @@ pub fn attach(
         .static_pad("sink")
         .ok_or_else(|| missing("appsink", "it has no sink pad"))?;
     watch(&entry, pace, jpeg, arrivals);
+    if let Some(pad) = sink.static_pad("sink") {
+        offer_video_meta(&pad);
+    }
     pad.link(&entry)
         .map_err(|e| missing("decoder", &e.to_string()))?;
     for element in pipeline.iterate_elements().into_iter().flatten() {
@@ -113,6 +116,20 @@ fn app_sink(jpeg: bool, pace: Pace) -> gst_app::AppSink {
         .drop(pace == Pace::Live)
         .wait_on_eos(false)
         .build()
+}
+
+/// Tells the decoder that padded planes are welcome: else it copies each picture into packed ones.
+fn offer_video_meta(pad: &gst::Pad) {
+    pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
+        let Some(query) = info.query_mut() else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let gst::QueryViewMut::Allocation(allocation) = query.view_mut() else {
+            return gst::PadProbeReturn::Ok;
+        };
+        allocation.add_allocation_meta::<gst_video::VideoMeta>(None);
+        gst::PadProbeReturn::Handled
+    });
 }
 
 /// The best decoder for these caps that this machine can really open: by rank, so hardware first

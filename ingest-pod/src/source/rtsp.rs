@@ -10,7 +10,7 @@ use streamhub_wire::metadata::CaptureSource;
 use super::arrivals::Arrivals;
 use super::decode::{Branch, Pace, attach, make};
 use super::pull::{Pulled, Reader, Running, pull};
-use super::rtsp_fault::classify;
+use super::rtsp_fault::{certificate_refused, classify};
 use super::{Attempt, End};
 use crate::captured::Captured;
 use crate::fault::{Fault, Redactor};
@@ -66,6 +66,8 @@ struct Found {
     /// Media that the camera offers and that are not used, for the error that says so.
     offered: Vec<String>,
     complete: bool,
+    /// What is wrong with the certificate that the camera showed.
+    certificate: Option<gio::TlsCertificateFlags>,
 }
 
 struct Session {
@@ -141,7 +143,7 @@ impl Session {
                     }
                 }
                 (Pulled::Error(error, debug), _) => {
-                    return End::Failed(classify(&error, &debug, &spec.shown, &spec.redactor));
+                    return End::Failed(self.failed(spec, &error, &debug));
                 }
                 (Pulled::Eos, _) => {
                     return End::Failed(Fault::transient(
@@ -169,6 +171,20 @@ impl Session {
                 return End::Failed(fault);
             }
         }
+    }
+}
+
+impl Session {
+    /// What an error means: what was seen before it may say more than its own text.
+    fn failed(&self, spec: &RtspSpec, error: &gst::glib::Error, debug: &str) -> Fault {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wrong) = found.certificate {
+            return certificate_refused(&spec.shown, wrong);
+        }
+        if !found.taken && !found.offered.is_empty() {
+            return no_video(spec, &found.offered);
+        }
+        classify(error, debug, &spec.shown, &spec.redactor)
     }
 }
 
@@ -284,6 +300,14 @@ fn watch_pads(
             found.offered.push(name);
         }
         Some(take.to_value())
+    });
+    let slot = Arc::clone(found);
+    // Only asked about certificates that did not verify; whatever is wrong with one, it is refused.
+    source.connect("accept-certificate", false, move |values| {
+        let wrong = values.get(3).and_then(|v| v.get().ok());
+        let mut found = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        found.certificate = wrong.or(Some(gio::TlsCertificateFlags::GENERIC_ERROR));
+        Some(false.to_value())
     });
     let slot = Arc::clone(found);
     source.connect("no-more-pads", false, move |_| {
