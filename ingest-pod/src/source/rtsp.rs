@@ -172,9 +172,7 @@ impl Session {
             }
         }
     }
-}
 
-impl Session {
     /// What an error means: what was seen before it may say more than its own text.
     fn failed(&self, spec: &RtspSpec, error: &gst::glib::Error, debug: &str) -> Fault {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
