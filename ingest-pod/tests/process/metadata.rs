@@ -264,8 +264,9 @@ async fn a_file_camera_follows_the_films_own_times() {
     }
     for pair in sent.windows(2) {
         let (a, b) = (&pair[0].metadata, &pair[1].metadata);
-        let step = (b.timestamp - a.timestamp) / (b.frame_id - a.frame_id) as i64;
-        assert!(step.abs_diff(40_000) < 2_000, "{a:?}\n{b:?}");
+        // A picture that a busy machine showed too late is left out; the next one keeps its time.
+        let off = (b.timestamp - a.timestamp + 20_000).rem_euclid(40_000) - 20_000;
+        assert!(off.abs() < 2_000, "{a:?}\n{b:?}");
     }
 }
 

@@ -10,11 +10,11 @@ pub fn assert_numbering(frames: &[Metadata]) {
         assert!(before.epoch <= after.epoch, "{before:?}\n{after:?}");
         if before.epoch == after.epoch {
             assert!(before.tick < after.tick, "{before:?}\n{after:?}");
+            // No jump: time goes on as the time of publishing does. A busy machine drops frames, and is no jump.
             let step = after.timestamp - before.timestamp;
-            // Frames that a busy machine dropped are no jump; those leave a gap in the ids.
-            let ids = (after.frame_id - before.frame_id) as i64;
-            let most = (3e6 / before.fps) as i64 * ids + 200_000;
-            assert!((1..=most).contains(&step), "{before:?}\n{after:?}");
+            let passed = after.published - before.published;
+            let apart = step.abs_diff(passed);
+            assert!(step > 0 && apart < 2_000_000, "{before:?}\n{after:?}");
         }
     }
 }
