@@ -197,7 +197,8 @@ fn watch(entry: &gst::Pad, pace: Pace, jpeg: bool, arrivals: &Arc<Arrivals>) {
             Ok(()) => gst::PadProbeReturn::Ok,
             Err(reason) => {
                 arrivals.held_back(reason);
-                gst::PadProbeReturn::Drop
+                // Not `Drop`: GStreamer 1.22 then complains of each buffer that the binding has freed already.
+                gst::PadProbeReturn::Handled
             }
         }
     });

@@ -19,7 +19,8 @@ use crate::fault::{Fault, Redactor};
 const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(15);
 /// A camera is stale after this, or after three of its frame intervals, whichever is longer (DESIGN §4).
 const STALE_AFTER: Duration = Duration::from_secs(5);
-/// Room for packets that overtake each other; a TCP connection keeps their order by itself.
+/// How long a missing packet is waited for; a TCP connection keeps their order by itself. Never together with
+/// `drop-on-latency`: that drops packets of any burst longer than this, such as a camera sends after a pause.
 const UDP_REORDER: Duration = Duration::from_millis(80);
 
 const POLL: gst::ClockTime = gst::ClockTime::from_mseconds(100);
@@ -252,7 +253,6 @@ fn configure(source: &gst::Element, spec: &RtspSpec) -> Result<(), Fault> {
         },
     );
     source.set_property("latency", latency.as_millis() as u32);
-    source.set_property("drop-on-latency", true);
     source.set_property("tcp-timeout", FIRST_FRAME_WITHIN.as_micros() as u64);
     source.set_property("timeout", STALE_AFTER.as_micros() as u64);
     source.set_property("udp-reconnect", false);

@@ -203,23 +203,42 @@ async fn rtsps_is_refused_until_the_cameras_authority_is_known() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cameras_that_are_not_gstreamer_are_read_too() {
+async fn cameras_that_are_not_gstreamer_are_read_without_losing_frames() {
     let nats = NatsServer::start().unwrap();
     let consumer = consumer(&nats).await;
-    for (name, film) in [
-        ("vlc-h264", "h264-720p25.mkv"),
+    let films = [
+        ("vlc-h264", "h264-1080p30.mp4"),
         ("vlc-h265", "h265-720p25.mp4"),
         ("vlc-jpeg", "mjpeg-720p25.avi"),
-    ] {
+    ];
+    let cameras = films.map(|(name, film)| {
         let server = Vlc::of_clip(film).unwrap();
         let ingest = Ingest::start(name, &spec(&server.url(), "transport: tcp"), &nats);
+        (name, server, ingest)
+    });
+    for (_, server, ingest) in &cameras {
         ingest.wait_for("no TCP", |status| status.reason == "TransportRefused");
         ingest.edit(&spec(&server.url(), "transport: udp"));
+    }
+    for (name, _, ingest) in &cameras {
         ingest.wait_ready();
         let mut stream = frames(&consumer, name, "main").await;
-        for _ in 0..3 {
-            assert_picture(&next(&mut stream).await, 320, 180);
+        let first = next(&mut stream).await;
+        assert_picture(&first, 320, 180);
+        let mut last = first.metadata.timestamp;
+        // The film's end is among them; after it VLC sends a burst.
+        for _ in 0..30 {
+            let frame = next(&mut stream).await;
+            assert!(frame.metadata.timestamp > last);
+            last = frame.metadata.timestamp;
         }
+        let seconds = (last - first.metadata.timestamp) / 1_000_000;
+        assert!(
+            seconds < 15,
+            "{name}: {seconds} s for 30 frames at 5 a second"
+        );
+        let log = ingest.proc.stderr();
+        assert!(!log.contains("CRITICAL"), "{log}");
     }
 }
 
