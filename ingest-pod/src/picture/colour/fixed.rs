@@ -148,9 +148,15 @@ pub(super) fn spread(to: &mut [i16], from: &[i16]) {
 }
 
 /// Takes the two components of an NV12 row apart.
+///
+/// As halves of 16-bit numbers and in two passes: one pass over pairs of bytes stays scalar.
 pub(super) fn deinterleave(blue: &mut [u8], red: &mut [u8], from: &[u8]) {
-    for ((blue, red), [b, r]) in blue.iter_mut().zip(red).zip(from.as_chunks::<2>().0) {
-        (*blue, *red) = (*b, *r);
+    let pairs = from.as_chunks::<2>().0;
+    for (blue, pair) in blue.iter_mut().zip(pairs) {
+        *blue = u16::from_le_bytes(*pair) as u8;
+    }
+    for (red, pair) in red.iter_mut().zip(pairs) {
+        *red = (u16::from_le_bytes(*pair) >> 8) as u8;
     }
 }
 
