@@ -3,7 +3,7 @@
 mod reduction;
 
 use bytes::Bytes;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use streamhub_crds::Rendition;
@@ -25,7 +25,10 @@ const MAX_ATTEMPTS: usize = 12;
 
 /// Whether frames may go out, as fencing says; read by every rendition before it encodes.
 #[derive(Debug, Default)]
-pub struct Leave(AtomicU8);
+pub struct Leave {
+    state: AtomicU8,
+    was_granted: AtomicBool,
+}
 
 impl Leave {
     const HELD: u8 = 1;
@@ -33,21 +36,27 @@ impl Leave {
 
     /// Fencing allows frames.
     pub fn grant(&self) {
-        self.0.store(Self::HELD, Ordering::Release);
+        self.state.store(Self::HELD, Ordering::Release);
+        self.was_granted.store(true, Ordering::Relaxed);
     }
 
     /// Fencing listens for objections.
     pub fn asking(&self) {
-        self.0.store(Self::ASKING, Ordering::Release);
+        self.state.store(Self::ASKING, Ordering::Release);
     }
 
     /// No frames.
     pub fn revoke(&self) {
-        self.0.store(0, Ordering::Release);
+        self.state.store(0, Ordering::Release);
+    }
+
+    /// Before the first leave nothing was promised to anybody: frames of that time are no drops.
+    fn has_begun(&self) -> bool {
+        self.was_granted.load(Ordering::Relaxed)
     }
 
     fn check(&self) -> Result<(), &'static str> {
-        match self.0.load(Ordering::Acquire) {
+        match self.state.load(Ordering::Acquire) {
             Self::HELD => Ok(()),
             Self::ASKING => Err("fence"),
             _ => Err("not_connected"),
@@ -180,6 +189,9 @@ impl Worker {
     fn run(mut self, slot: &Slot<Due>) {
         while let Some(due) = slot.take() {
             self.follow(&due.rendition);
+            if !self.shared.leave.has_begun() {
+                continue;
+            }
             if let Err(reason) = self.handle(&due) {
                 let name = self.current.name.as_str();
                 self.shared.report.dropped(name, reason);

@@ -126,7 +126,7 @@ pub fn broken(label: String, problem: String) -> Row {
     }
 }
 
-/// The row of a status; rate, age and size are those of the rendition `first`, or of the first by name.
+/// The row of a status; rate, age and size are those of the rendition `first`, or of the largest.
 pub fn of(label: String, first: Option<&str>, status: &CameraStatus) -> Row {
     let mut row = Row {
         camera: label,
@@ -149,7 +149,10 @@ pub fn of(label: String, first: Option<&str>, status: &CameraStatus) -> Row {
     );
     let rendition = match first {
         Some(name) => status.renditions.get(name),
-        None => status.renditions.values().next(),
+        None => status
+            .renditions
+            .values()
+            .max_by_key(|rendition| u64::from(rendition.width) * u64::from(rendition.height)),
     };
     if let Some(rendition) = rendition {
         row.fps = Some(rendition.fps);
