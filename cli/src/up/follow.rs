@@ -13,7 +13,7 @@ const SETTLE: Duration = Duration::from_millis(250);
 const LOOK: Duration = Duration::from_secs(3);
 
 /// Begins to follow files and folders (their direct entries), and a folder of secrets (one level deeper). Each
-/// message says that something changed and has settled; one that waits stands for all that came after it. Without
+/// message says that something changed since this call and has settled; one that waits stands for all that came after it. Without
 /// notifications (their number is limited per user) it only looks now and then.
 pub fn start(paths: &[PathBuf], secrets: Option<&Path>) -> mpsc::Receiver<()> {
     let (sender, signals) = mpsc::channel(1);
@@ -28,9 +28,11 @@ pub fn start(paths: &[PathBuf], secrets: Option<&Path>) -> mpsc::Receiver<()> {
             |error| tracing::warn!(%error, "no notifications of changes; looking every 3 s"),
         )
         .ok();
+    // Here and not in the task, which begins only after the caller has read the documents.
+    let seen = Fingerprint::of(paths, secrets);
     let (changes, receiver) = mpsc::channel(1);
     let (paths, secrets) = (paths.to_vec(), secrets.map(Path::to_path_buf));
-    tokio::spawn(follow(paths, secrets, watcher, signals, changes));
+    tokio::spawn(follow(paths, secrets, seen, watcher, signals, changes));
     receiver
 }
 
@@ -56,12 +58,12 @@ fn watch(
 async fn follow(
     paths: Vec<PathBuf>,
     secrets: Option<PathBuf>,
+    mut seen: Fingerprint,
     // Dropping it ends the notifications.
     _watcher: Option<RecommendedWatcher>,
     mut signals: mpsc::Receiver<()>,
     changes: mpsc::Sender<()>,
 ) {
-    let mut seen = Fingerprint::of(&paths, secrets.as_deref());
     while !changes.is_closed() {
         tokio::select! {
             Some(()) = signals.recv() => {
@@ -121,5 +123,19 @@ impl Fingerprint {
                 self.add(&entry.path(), depth - 1, counts);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_right_after_the_start_is_news() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut changes = start(&[folder.path().to_path_buf()], None);
+        std::fs::write(folder.path().join("door.yaml"), "kind: Camera").unwrap();
+        let change = tokio::time::timeout(5 * LOOK, changes.recv()).await;
+        assert_eq!(change, Ok(Some(())));
     }
 }

@@ -56,6 +56,8 @@ pub enum UpError {
 /// Runs until it is told to stop. Must be called on the main thread with a runtime that stays on it: children live
 /// as long as the thread that started them.
 pub async fn run(args: UpArgs) -> Result<(), UpError> {
+    // Before anything that has to be cleaned up.
+    let mut stop = Stop::new()?;
     let paths = args
         .paths
         .iter()
@@ -80,7 +82,6 @@ pub async fn run(args: UpArgs) -> Result<(), UpError> {
     crate::logging::to_printer(printer.clone(), args.log_format);
 
     let (events, mut event) = mpsc::unbounded_channel();
-    let (answers, mut answer) = mpsc::unbounded_channel();
     let (hurry, impatient) = watch::channel(false);
     let context = Context {
         events,
@@ -110,29 +111,20 @@ pub async fn run(args: UpArgs) -> Result<(), UpError> {
         dir,
     };
     let mut changes = follow::start(&paths, secrets.as_deref());
-    if let Err(error) = up.reconcile().await {
-        printer.finish();
-        return Err(error);
-    }
-    up.greet();
-
-    let mut second = tokio::time::interval(Duration::from_secs(1));
-    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut stop = Stop::new()?;
-    loop {
-        tokio::select! {
-            () = stop.asked() => break,
-            Some(()) = changes.recv() => up.follow().await,
-            Some(event) = event.recv() => up.note(event),
-            Some(answer) = answer.recv() => up.learn(answer),
-            _ = second.tick() => {
-                if up.retry.is_some_and(|when| when <= Instant::now()) {
-                    up.follow().await;
-                }
-                up.show();
-                up.ask(&answers);
-            }
+    let begun = tokio::select! {
+        begun = up.reconcile() => Some(begun),
+        () = stop.asked() => None,
+    };
+    match begun {
+        Some(Ok(())) => {
+            up.greet();
+            up.go_on(&mut stop, &mut changes, &mut event).await;
         }
+        Some(Err(error)) => {
+            printer.finish();
+            return Err(error);
+        }
+        None => {}
     }
     printer.table(Vec::new());
     tracing::info!("stopping; once more to stop at once");
@@ -171,6 +163,33 @@ struct Nats {
 }
 
 impl Up {
+    /// Does what there is to do until somebody asks to stop.
+    async fn go_on(
+        &mut self,
+        stop: &mut Stop,
+        changes: &mut mpsc::Receiver<()>,
+        event: &mut mpsc::UnboundedReceiver<Event>,
+    ) {
+        let (answers, mut answer) = mpsc::unbounded_channel();
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.asked() => break,
+                Some(()) = changes.recv() => self.follow().await,
+                Some(event) = event.recv() => self.note(event),
+                Some(answer) = answer.recv() => self.learn(answer),
+                _ = second.tick() => {
+                    if self.retry.is_some_and(|when| when <= Instant::now()) {
+                        self.follow().await;
+                    }
+                    self.show();
+                    self.ask(&answers);
+                }
+            }
+        }
+    }
+
     /// Takes over what changed; what fails is tried again.
     async fn follow(&mut self) {
         if let Err(error) = self.reconcile().await {
@@ -252,27 +271,30 @@ impl Up {
         let wanted = self.args.nats_port;
         let mut port = nats::free_port(wanted)?;
         let name = format!("streamhub-{}", uuid::Uuid::new_v4());
-        let supervisor = loop {
+        loop {
             let recipe = nats::recipe(program.clone(), &self.dir, port, &name)?;
             let supervisor =
                 Supervisor::start(Who::Nats, recipe, NATS_GRACE, None, self.context.clone());
+            let process = NatsProcess {
+                url: format!("nats://127.0.0.1:{port}"),
+                pid: None,
+            };
+            // Kept before the wait: whoever interrupts it finds the server to stop.
+            self.nats = Some(Nats {
+                supervisor,
+                process,
+            });
             if nats::is_ours(port, &name).await {
-                break supervisor;
+                break;
             }
-            let _ = supervisor.stop().await;
+            if let Some(nats) = self.nats.take() {
+                let _ = nats.supervisor.stop().await;
+            }
             port = nats::free_port(port.saturating_add(1))?;
-        };
+        }
         if port != wanted {
             tracing::warn!("port {wanted} is taken; the NATS server listens on {port}");
         }
-        let process = NatsProcess {
-            url: format!("nats://127.0.0.1:{port}"),
-            pid: None,
-        };
-        self.nats = Some(Nats {
-            supervisor,
-            process,
-        });
         Ok(())
     }
 
@@ -395,12 +417,11 @@ impl Up {
         let rows = self.rows();
         match self.output {
             UpOutput::Table => {
-                let (width, height) = crossterm::terminal::size().unwrap_or((100, 40));
+                let (width, height) = view::room(crossterm::terminal::size().ok());
                 let colour = std::env::var_os("NO_COLOR").is_none();
-                let table = view::table(&rows, width.into(), colour);
-                self.context
-                    .printer
-                    .table(view::at_most(table, usize::from(height).saturating_sub(1)));
+                let table = view::table(&rows, width, colour);
+                let table = view::at_most(table, height.saturating_sub(1));
+                self.context.printer.table(table);
             }
             UpOutput::Json => {
                 let nats = self.nats.as_ref().map(|nats| &nats.process.url);

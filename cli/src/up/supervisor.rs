@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use streamhub_plan::CameraKey;
 use tokio::process::Child;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -151,9 +152,13 @@ impl Task {
     async fn run(mut self) {
         let mut backoff = Backoff::default();
         loop {
-            // Stopped while it waited for the one before it.
-            if self.commands.is_closed() && self.commands.is_empty() {
-                return;
+            // What came while the one before took its time to end: only the newest counts.
+            loop {
+                match self.commands.try_recv() {
+                    Ok(recipe) => (self.recipe, backoff) = (recipe, Backoff::default()),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return,
+                }
             }
             let began = Instant::now();
             let why = match self.spawn() {
@@ -232,5 +237,44 @@ impl Task {
         }
         kill(child.id());
         let _ = child.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::args::UpOutput;
+
+    #[tokio::test]
+    async fn of_recipes_that_wait_only_the_newest_is_used() {
+        let used = Arc::new(Mutex::new(Vec::new()));
+        let numbered = |number: u8| -> Recipe {
+            let used = Arc::clone(&used);
+            Box::new(move || {
+                used.lock().unwrap().push(number);
+                Err("there is nothing to start".into())
+            })
+        };
+        let (events, mut event) = mpsc::unbounded_channel();
+        let context = Context {
+            events,
+            printer: Printer::start(UpOutput::Log).unwrap(),
+            format: LogFormat::Human,
+            hurry: watch::channel(false).1,
+        };
+        let (leave, leaving) = oneshot::channel();
+        let before = tokio::spawn(async { leaving.await.unwrap() });
+        let grace = Duration::from_secs(1);
+        let supervisor = Supervisor::start(Who::Nats, numbered(0), grace, Some(before), context);
+        supervisor.replace(numbered(1));
+        supervisor.replace(numbered(2));
+        leave.send(()).unwrap();
+        assert!(matches!(event.recv().await, Some(Event::Ended { .. })));
+        assert_eq!(*used.lock().unwrap(), [2]);
+        supervisor.stop().await.unwrap();
     }
 }

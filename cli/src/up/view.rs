@@ -80,6 +80,13 @@ pub fn table(rows: &[Row], width: usize, colour: bool) -> Vec<String> {
     header.into_iter().chain(body).collect()
 }
 
+/// Columns and rows to draw in. Some terminals report 0 of either, which means that they do not know.
+pub fn room(reported: Option<(u16, u16)>) -> (usize, usize) {
+    let (width, height) = reported.unwrap_or_default();
+    let or = |size: u16, usual: usize| if size == 0 { usual } else { size.into() };
+    (or(width, 100), or(height, 40))
+}
+
 /// As many lines as fit; the last one then says how many do not.
 pub fn at_most(mut lines: Vec<String>, height: usize) -> Vec<String> {
     if lines.len() > height {
@@ -193,6 +200,13 @@ mod tests {
         let lines = table(&rows(), 40, false);
         assert!(lines.iter().all(|line| line.width() <= 40), "{lines:?}");
         assert!(lines[2].ends_with('…'));
+    }
+
+    #[test]
+    fn a_terminal_that_does_not_know_its_size_gets_the_usual_one() {
+        assert_eq!(room(Some((80, 24))), (80, 24));
+        assert_eq!(room(Some((80, 0))), (80, 40));
+        assert_eq!(room(Some((0, 0))), room(None));
     }
 
     #[test]

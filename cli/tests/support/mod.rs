@@ -75,7 +75,7 @@ impl Up {
     /// The same, with the NATS server's first port chosen.
     pub fn start_on(port: u16, manifests: Folder, script: &str, more: &[&str]) -> Self {
         let dir = TempDir::with_prefix("streamhub-state-").unwrap();
-        let ingest = stand_in(dir.path(), script);
+        let ingest = stand_in(&dir.path().join("ingest"), script);
         let process = Proc::spawn(
             "up",
             command(&manifests, &dir.path().join("state"), &ingest)
@@ -194,11 +194,11 @@ fn command(manifests: &Folder, state: &Path, ingest: &Path) -> Command {
     command
 }
 
-fn stand_in(folder: &Path, script: &str) -> PathBuf {
-    let path = folder.join("ingest");
-    std::fs::write(&path, script).unwrap();
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
-    path
+/// Writes a script that stands in for a program; returns its path.
+pub fn stand_in(path: &Path, script: &str) -> PathBuf {
+    std::fs::write(path, script).unwrap();
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+    path.to_path_buf()
 }
 
 /// Whether a process lives; one that waits to be reaped does not.
