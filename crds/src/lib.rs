@@ -3,11 +3,13 @@
 //! * [`Camera`], [`StreamHub`]: the objects a user writes; [`values`]: the types of their fields, valid by construction.
 //! * [`load`], [`parse_camera`], [`parse_hub`]: documents read, completed and validated; [`Problem`]: what is wrong.
 //! * [`generate`]: the definitions for an API server and the reference for people, made from the types.
+//! * [`spec_hash`]: tells one configuration of a camera from the next.
 //! * [`Secret`]: what `kind: Secret` documents bring on one machine.
 
 mod camera;
 mod check;
 pub mod generate;
+mod hash;
 mod hub;
 mod load;
 mod path;
@@ -19,6 +21,7 @@ mod source;
 pub mod values;
 
 pub use camera::{Camera, CameraSpec, HubRef};
+pub use hash::{fingerprint, spec_hash};
 pub use hub::{FeedbackModule, HubDefaults, NatsServer, StreamHub, StreamHubSpec};
 pub use load::{
     Documents, Folders, Loaded, Loading, Origin, load, parse, parse_camera, parse_hub, to_yaml,

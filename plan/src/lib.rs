@@ -7,7 +7,6 @@
 //! A body carries a plan out: the operator with pods, `streamhub up` with processes.
 
 mod conflict;
-mod hash;
 mod key;
 mod plan;
 mod reason;

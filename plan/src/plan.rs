@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use streamhub_crds::{Camera, NatsUrl, StreamHub};
+use streamhub_crds::{Camera, NatsUrl, StreamHub, fingerprint, spec_hash};
 
 use crate::key::CameraKey;
 use crate::reason::Reason;
 use crate::secrets::SecretNeed;
-use crate::{conflict, hash, secrets};
+use crate::{conflict, secrets};
 
 const DEFAULT_HUB: &str = "default";
 
@@ -21,8 +21,6 @@ pub struct Facts {
     pub created: u64,
     /// Counts changes of its specification.
     pub generation: i64,
-    /// The highest incarnation that it had, 0 for none.
-    pub incarnation: u64,
     /// The effective hub of what runs for it; `None` when nothing does.
     pub running: Option<StreamHub>,
 }
@@ -56,11 +54,10 @@ pub struct Run {
     pub camera: Camera,
     /// The hub as the camera's process should see it, implied or written, with its NATS URL.
     pub hub: StreamHub,
-    /// The incarnation must be above this.
-    pub incarnation_above: u64,
     /// The Secrets that the process may see.
     pub secrets: Vec<SecretNeed>,
-    /// Changes with everything that the process is told.
+    /// Changes with everything that the process is told: [`spec_hash`] of both documents, which the process reports
+    /// of what it runs.
     pub config_hash: String,
     /// Changes with what can't be taken over in place: identity, hub, NATS server, kind of source, Secrets.
     pub process_hash: String,
@@ -69,14 +66,6 @@ pub struct Run {
 }
 
 impl Run {
-    /// Name of its pod or process.
-    pub fn process_name(&self) -> String {
-        format!(
-            "cam-{}",
-            self.camera.metadata.name.as_deref().unwrap_or_default()
-        )
-    }
-
     /// What every subject of its hub begins with.
     pub fn prefix(&self) -> String {
         let namespace = self.hub.metadata.namespace.as_deref().unwrap_or_default();
@@ -203,9 +192,8 @@ fn run(camera: &Camera, hub: StreamHub, facts: &Facts, notice: Option<Reason>) -
         "secrets": secrets,
     });
     Run {
-        config_hash: hash::of(&(&camera.spec, &hub.metadata.name, &hub.spec)),
-        process_hash: hash::of(&process),
-        incarnation_above: facts.incarnation,
+        config_hash: spec_hash(&camera.spec, &hub.spec),
+        process_hash: fingerprint(&process),
         secrets,
         camera,
         hub,

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use kube::CustomResourceExt as _;
 use serde_json::Value;
-use streamhub_crds::{Camera, StreamHub};
+use streamhub_crds::{Camera, StreamHub, parse_camera, parse_hub, spec_hash};
 use streamhub_plan::Run;
 use support::{camera_of, hub, key, planned};
 
@@ -229,6 +229,17 @@ fn each_field_of_a_hub_is_taken_over_as_the_table_says() {
             Some(how),
             "{field}"
         );
+    }
+}
+
+#[test]
+fn a_process_computes_the_hash_of_the_plan_from_its_documents() {
+    let cameras = CAMERA.iter().map(|row| run(row.2, ""));
+    let hubs = HUB.iter().map(|row| run(TEST, row.1));
+    for planned in cameras.chain(hubs) {
+        let camera = parse_camera(&serde_json::to_string(&planned.camera).unwrap()).unwrap();
+        let hub = parse_hub(&serde_json::to_string(&planned.hub).unwrap()).unwrap();
+        assert_eq!(spec_hash(&camera.spec, &hub.spec), planned.config_hash);
     }
 }
 

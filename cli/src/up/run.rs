@@ -257,7 +257,6 @@ impl Up {
                 uid: meta.uid.clone().unwrap_or(memory.uid),
                 created: created.unwrap_or(memory.created),
                 generation: meta.generation.unwrap_or(memory.generation),
-                incarnation: memory.incarnation,
                 running: self.cameras.running_hub(&key).cloned(),
             };
             facts.insert(key, fact);
