@@ -29,13 +29,13 @@ CLIP_FRAMES = 1050
 FPS = 30
 QUALITY = 85
 
-CAMERA = f"""\
+CAMERA = """\
 apiVersion: streamhub.dev/v1alpha1
 kind: Camera
 metadata: {{name: bench, namespace: default, uid: 00000000-0000-0000-0000-000000000001}}
 spec:
-  source: {{file: {{uri: "{CLIP}", onEnd: Loop}}}}
-  frames: [{{name: main, fps: {FPS}, quality: {QUALITY}}}]
+  source: {{file: {{uri: "{clip}", fps: {fps}, onEnd: Loop}}}}
+  frames: [{{name: main, fps: {fps}, quality: {quality}}}]
 """
 
 HUB = """\
@@ -46,18 +46,24 @@ spec: {{nats: {{url: "nats://127.0.0.1:{port}"}}}}
 """
 
 
-def gst(decoder):
+def gst(decoder, sync="false"):
     return [
         "gst-launch-1.0", "-q", "filesrc", f"location={CLIP}", "!", "qtdemux", "!", "h264parse", "!",
-        *decoder.split(), "!", "jpegenc", f"quality={QUALITY}", "!", "fakesink", "sync=false",
+        *decoder.split(), "!", "jpegenc", f"quality={QUALITY}", "!", "fakesink", f"sync={sync}",
     ]
 
 
 PEERS = {
     "gst-launch avdec_h264 ! jpegenc": gst("avdec_h264"),
     "the same, avdec_h264 max-threads=1": gst("avdec_h264 max-threads=1"),
+    # A camera has a pace; a program that rests between frames finds its caches cold.
+    "gst-launch avdec_h264 ! jpegenc, at the clip's 30 fps": gst("avdec_h264", sync="true"),
 }
-OURS = "streamhub-ingest, one subscriber"
+# The clip's own pace, and one that leaves no time to rest, as gst-launch has none.
+OURS = {
+    "streamhub-ingest, one subscriber, 30 fps": FPS,
+    "streamhub-ingest, one subscriber, 100 fps": 100,
+}
 
 
 class Subscriber(threading.Thread):
@@ -110,9 +116,9 @@ def run_gst(command):
     return {"frames": CLIP_FRAMES, "cpu_s": cpu, "max_rss_kib": rss, "wall_s": time.monotonic() - begin}
 
 
-def run_ingest(program, port, frames, folder):
+def run_ingest(program, port, fps, frames, folder):
     camera, hub = folder / "camera.yaml", folder / "hub.yaml"
-    camera.write_text(CAMERA)
+    camera.write_text(CAMERA.format(clip=CLIP, fps=fps, quality=QUALITY))
     hub.write_text(HUB.format(port=port))
     subscriber = Subscriber(port, "streamhub.default.default.frames.bench.main")
     subscriber.start()
@@ -180,8 +186,9 @@ def main():
 
     program = arguments.ingest
     if program is None:
-        subprocess.run(["cargo", "build", "--release", "-p", "streamhub-ingest"], cwd=ROOT, check=True)
         target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", CACHE / "target"))
+        build = ["cargo", "build", "--release", "-p", "streamhub-ingest", "--target-dir", str(target)]
+        subprocess.run(build, cwd=ROOT, check=True)
         program = str(ROOT / target / "release/streamhub-ingest")
 
     results = ROOT / "bench/results"
@@ -194,11 +201,11 @@ def main():
         server, port = nats_server(folder)
         try:
             raw.write(json.dumps({"about": about}) + "\n")
-            order = [OURS, *PEERS]
+            order = [*OURS, *PEERS]
             for run in range(arguments.runs):
                 for name in order if run % 2 == 0 else reversed(order):
-                    if name == OURS:
-                        line = run_ingest(program, port, arguments.frames, folder)
+                    if name in OURS:
+                        line = run_ingest(program, port, OURS[name], arguments.frames, folder)
                     else:
                         line = run_gst(PEERS[name])
                     line = {"run": run, "program": name, **line, "load": round(os.getloadavg()[0], 2)}
@@ -213,7 +220,7 @@ def main():
 
     medians = {
         name: statistics.median(line["cpu_ms_per_frame"] for line in runs if line["program"] == name)
-        for name in [OURS, *PEERS]
+        for name in [*OURS, *PEERS]
     }
     first_peer = medians[next(iter(PEERS))]
     print("\n| " + " | ".join(["program", "CPU ms per frame, each run", "median", "of gst-launch"]) + " |")

@@ -1,6 +1,7 @@
 //! One camera's source, kept alive: attempts, backoff, permanent faults, changes in place.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use streamhub_crds::{Camera, Source};
@@ -19,7 +20,7 @@ use crate::source::rtsp::RtspSpec;
 use crate::source::{self, Attempt, Described, End, Outlet};
 use crate::stop::Stop;
 
-/// An attempt that lasted so long with frames begins its backoff anew.
+/// An attempt that delivered and lasted so long begins its backoff anew.
 const HELD: Duration = Duration::from_secs(10);
 
 /// What the camera is to be, and the handle to stop what it is.
@@ -111,10 +112,11 @@ impl Keeper {
             let outlet = Arc::new(SourceOutlet {
                 router: Arc::clone(&self.router),
                 report: Arc::clone(&self.report),
+                delivered: AtomicBool::new(false),
             });
             self.router.new_epoch(shown);
             let attempt = Attempt {
-                outlet,
+                outlet: Arc::clone(&outlet) as Arc<dyn Outlet>,
                 stop: stop.clone(),
             };
             let end = match plan {
@@ -127,7 +129,7 @@ impl Keeper {
                     retrying = false;
                 }
                 End::Failed(fault) if !fault.permanent => {
-                    if started.elapsed() > HELD {
+                    if started.elapsed() > HELD && outlet.delivered.load(Ordering::Relaxed) {
                         backoff.reset();
                     }
                     retrying = true;
@@ -140,7 +142,10 @@ impl Keeper {
                         "source lost"
                     );
                     self.report.source_state(SourceState::Retrying(fault));
-                    self.pause(&stop, wait);
+                    if self.pause(&stop, wait) {
+                        backoff.reset();
+                        retrying = false;
+                    }
                 }
                 end => {
                     self.settle(&end);
@@ -178,12 +183,16 @@ impl Keeper {
         }
     }
 
-    fn pause(&self, stop: &Stop, wait: Duration) {
+    /// Waits before the next attempt; `true` when something else is wanted meanwhile.
+    fn pause(&self, stop: &Stop, wait: Duration) -> bool {
         let until = Instant::now() + wait;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || stop.wait(left.min(Duration::from_secs(1))) {
-                return;
+            if stop.wait(left.min(Duration::from_secs(1))) {
+                return true;
+            }
+            if left.is_zero() {
+                return false;
             }
             self.report.alive(false);
         }
@@ -261,6 +270,7 @@ impl Plan {
 struct SourceOutlet {
     router: Arc<Router>,
     report: Arc<Report>,
+    delivered: AtomicBool,
 }
 
 impl Outlet for SourceOutlet {
@@ -293,6 +303,9 @@ impl Outlet for SourceOutlet {
     }
 
     fn alive(&self, access_unit: bool) {
+        if access_unit {
+            self.delivered.store(true, Ordering::Relaxed);
+        }
         self.report.alive(access_unit);
     }
 

@@ -44,6 +44,13 @@ impl ConfigError {
     }
 }
 
+/// The camera's and the hub's document as they were read.
+type Texts = (String, Option<String>);
+
+/// What was in the files at one time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading(Result<Texts, ConfigError>);
+
 /// Where the documents are.
 #[derive(Debug, Clone)]
 pub struct Files {
@@ -54,13 +61,14 @@ pub struct Files {
 }
 
 impl Files {
-    /// Reads and validates both.
-    pub fn load(&self) -> Result<Config, ConfigError> {
+    /// Reads and validates both; the reading is what [`watch`] compares the next ones with.
+    pub fn load(&self) -> Result<(Config, Reading), ConfigError> {
         let texts = self.read()?;
-        self.parse(&texts)
+        let config = self.parse(&texts)?;
+        Ok((config, Reading(Ok(texts))))
     }
 
-    fn read(&self) -> Result<(String, Option<String>), ConfigError> {
+    fn read(&self) -> Result<Texts, ConfigError> {
         let text = |path: &Path| {
             std::fs::read_to_string(path)
                 .map_err(|error| ConfigError(format!("{}: {error}", path.display())))
@@ -69,7 +77,7 @@ impl Files {
         Ok((text(&self.camera)?, hub))
     }
 
-    fn parse(&self, (camera, hub): &(String, Option<String>)) -> Result<Config, ConfigError> {
+    fn parse(&self, (camera, hub): &Texts) -> Result<Config, ConfigError> {
         let list = |path: &Path, problems: Vec<streamhub_crds::Problem>| {
             let lines: Vec<String> = problems
                 .into_iter()
@@ -162,15 +170,45 @@ impl Config {
     }
 }
 
-/// Calls `changed` with each new reading that differs from the last one, until stopped.
-///
-/// The folders are watched, not the files: editors and the downward API replace files.
+/// Calls `changed` with each reading that differs from the one before, `last` at first, until stopped.
 pub fn watch(
     files: &Files,
+    Reading(mut last): Reading,
     stop: &Stop,
     mut changed: impl FnMut(Result<Config, ConfigError>),
-) -> notify::Result<()> {
+) {
     let (bell, rung) = mpsc::sync_channel(1);
+    let watcher = notifications(files, bell.clone());
+    if let Err(error) = &watcher {
+        // Their number is limited per user, and a hundred cameras may be more.
+        tracing::warn!(%error, "no notifications of changes; looking every {} s", LOOK_AGAIN.as_secs());
+    }
+    loop {
+        let now = files.read();
+        if now != last {
+            changed(
+                now.as_ref()
+                    .map_err(Clone::clone)
+                    .and_then(|texts| files.parse(texts)),
+            );
+            last = now;
+        }
+        // A writer that truncates first must have time to write.
+        let pause = match rung.recv_timeout(LOOK_AGAIN) {
+            Ok(()) => Duration::from_millis(50),
+            Err(_) => Duration::ZERO,
+        };
+        if stop.wait(pause) {
+            return;
+        }
+    }
+}
+
+/// The folders are watched, not the files: editors and the downward API replace files.
+fn notifications(
+    files: &Files,
+    bell: mpsc::SyncSender<()>,
+) -> notify::Result<notify::RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Our own reading is reported too, and would keep us reading for ever.
         if !event.is_ok_and(|event| event.kind.is_access()) {
@@ -181,29 +219,45 @@ pub fn watch(
     let folders = [Some(&files.camera), files.hub.as_ref()]
         .into_iter()
         .flatten()
-        .map(|path| {
-            path.parent()
-                .filter(|p| !p.as_os_str().is_empty())
-                .unwrap_or(Path::new("."))
-        });
+        .map(|path| path.parent().filter(|p| !p.as_os_str().is_empty()))
+        .map(|folder| folder.unwrap_or(Path::new(".")));
     for folder in folders {
         watcher.watch(folder, RecursiveMode::NonRecursive)?;
     }
-    let mut last = files.read();
-    while !stop.is_stopped() {
-        // A writer that truncates first must have time to write.
-        if rung.recv_timeout(LOOK_AGAIN).is_ok() && stop.wait(Duration::from_millis(50)) {
-            break;
-        }
-        let now = files.read();
-        if now != last {
-            changed(
-                now.as_ref()
-                    .map_err(Clone::clone)
-                    .and_then(|texts| files.parse(texts)),
-            );
-            last = now;
-        }
+    Ok(watcher)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn camera(fps: u32) -> String {
+        format!(
+            "apiVersion: streamhub.dev/v1alpha1\nkind: Camera\nmetadata: {{name: door}}\n\
+             spec: {{source: {{test: {{fps: {fps}}}}}}}\n"
+        )
     }
-    Ok(())
+
+    #[test]
+    fn a_change_between_the_first_reading_and_the_watch_is_not_lost() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let files = Files {
+            camera: folder.path().join("camera.yaml"),
+            hub: None,
+        };
+        std::fs::write(&files.camera, camera(30)).expect("file");
+        let (first, reading) = files.load().expect("valid document");
+        std::fs::write(&files.camera, camera(10)).expect("file");
+        let (stop, mut seen) = (Stop::new(), Vec::new());
+        let until_first = stop.clone();
+        watch(&files, reading, &stop, |config| {
+            seen.push(config);
+            until_first.stop();
+        });
+        let taken = seen
+            .pop()
+            .expect("the change is seen")
+            .expect("it is valid");
+        assert_ne!(taken.camera.spec, first.camera.spec);
+    }
 }

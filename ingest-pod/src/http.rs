@@ -6,6 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::sync::Arc;
+use std::time::Instant;
 use streamhub_wire::status::CameraStatus;
 
 use crate::report::Report;
@@ -30,7 +31,7 @@ pub fn routes(pages: Pages) -> Router {
 }
 
 async fn healthz(State(pages): State<Pages>) -> Response {
-    if pages.report.is_live() {
+    if pages.report.is_live(Instant::now()) {
         (StatusCode::OK, "ok\n").into_response()
     } else {
         let text = "the source's thread has shown no sign of life for a minute\n";

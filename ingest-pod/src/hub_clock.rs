@@ -59,6 +59,11 @@ impl HubClock {
     }
 }
 
+/// UNIX milliseconds now, for who has no clock at hand.
+pub fn now_ms() -> u64 {
+    u64::try_from(streamhub_wire::hub_time_us() / 1000).unwrap_or(0)
+}
+
 /// Both clocks, read as close together as a few tries allow: a reader that was preempted between
 /// the two readings would see a step where none was.
 fn read_both() -> (Instant, i64) {

@@ -12,7 +12,8 @@ use streamhub_wire::subjects::Token;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use crate::rendition::{Shared, now_ms};
+use crate::hub_clock::now_ms;
+use crate::rendition::Shared;
 use crate::report::Report;
 use crate::router::Router;
 
@@ -34,6 +35,10 @@ pub struct Link {
     pub fence: Fence,
     /// Told once when a higher instance has taken over.
     pub on_fenced: Box<dyn Fn() + Send>,
+    /// Which connection to NATS stands, from 1; 0 while none does.
+    pub connection_number: u64,
+    /// How often NATS was connected again.
+    pub reconnects: u64,
 }
 
 /// What was published last, to see what is new.
@@ -56,7 +61,7 @@ impl Link {
         let _answers = publisher.serve_next(&camera).await?;
         let mut connection = publisher.state();
         let mut denied = publisher.denied();
-        let (trip_done, mut trips) = mpsc::channel::<bool>(4);
+        let (trip_done, mut trips) = mpsc::channel::<(u64, bool)>(4);
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut said = Said {
@@ -73,12 +78,14 @@ impl Link {
                 .fence
                 .deadline()
                 .unwrap_or_else(|| Instant::now() + Duration::from_hours(1));
+            let mut look_again = false;
             let action = tokio::select! {
                 changed = connection.changed() => {
                     if changed.is_err() {
                         return Ok(());
                     }
                     let state = connection.borrow_and_update().clone();
+                    look_again = true;
                     self.connection(&state)
                 }
                 Some(status) = statuses.next() => self.heard(&status),
@@ -86,8 +93,11 @@ impl Link {
                     self.feedback(&tail, &payload);
                     None
                 }
-                Some(arrived) = trips.recv() => {
-                    if arrived {
+                Some((number, arrived)) = trips.recv() => {
+                    if number != self.connection_number {
+                        // News of a connection that is gone already.
+                        None
+                    } else if arrived {
                         self.fence.round_trip(Instant::now());
                         None
                     } else {
@@ -96,10 +106,15 @@ impl Link {
                     }
                 }
                 () = sleep_until(deadline.into()) => self.fence.poll(Instant::now()),
-                _ = look.tick() => None,
+                _ = look.tick() => {
+                    look_again = true;
+                    None
+                }
                 Ok(()) = denied.changed() => {
                     let what = denied.borrow_and_update().clone().unwrap_or_default();
-                    tracing::warn!(denied = %what, "NATS does not permit something that a camera needs");
+                    if self.report.denied(&what) {
+                        tracing::warn!(denied = %what, "NATS does not permit something that a camera needs");
+                    }
                     None
                 }
                 _ = shutdown.wait_for(|ended| *ended) => break,
@@ -108,17 +123,21 @@ impl Link {
             let mut announce = false;
             if let Some(action) = action {
                 said.at = None;
+                look_again = true;
                 announce = action == FenceAction::Announce;
             }
-            self.say(&mut said);
+            if look_again {
+                self.say(&mut said);
+            }
             if announce {
                 let (publisher, done) = (publisher.clone(), trip_done.clone());
+                let number = self.connection_number;
                 tokio::spawn(async move {
                     let arrived = publisher.round_trip().await.is_ok();
                     if !arrived {
                         tokio::time::sleep(LOOK).await;
                     }
-                    let _ = done.send(arrived).await;
+                    let _ = done.send((number, arrived)).await;
                 });
             }
         }
@@ -147,11 +166,13 @@ impl Link {
             ConnState::Connected { number } => *number,
             _ => 0,
         };
+        self.connection_number = number;
+        self.reconnects = self.reconnects.max(number.saturating_sub(1));
         self.report.nats(NatsStatus {
             state: state.as_str().to_owned(),
             reason: state.reason().to_owned(),
             url: publisher.url().to_owned(),
-            reconnects: number.saturating_sub(1),
+            reconnects: self.reconnects,
             max_payload: publisher.max_payload() as u64,
         });
         match state {

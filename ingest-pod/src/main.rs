@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     args.log_format.install(&args.log_level);
     // One TLS provider for the whole process; a second installation can only be this very one.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    end_with_the_first_panic();
     match run::run(&args) {
         Ok(outcome) => outcome.into(),
         Err(error) => {
@@ -23,4 +24,13 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// A thread that is gone would look like a camera that is silent; a process that is gone is started again.
+fn end_with_the_first_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
 }

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use streamhub_crds::Rendition;
 use streamhub_wire::feedback::FeedbackStore;
-use streamhub_wire::hub_time_us;
 use streamhub_wire::metadata::{Capture, Events, METADATA_VERSION, Metadata};
 use streamhub_wire::publish::{DropReason, Publisher, RenditionOptions, RenditionPublisher};
 use streamhub_wire::subjects::Token;
@@ -93,16 +92,13 @@ impl Lanes for Renditions {
         report.rendition_started(name, rendition.fps.as_f64());
         let worker = match Worker::new(Arc::clone(&self.0), &token, rendition) {
             Ok(worker) => worker,
-            Err(error) => {
-                tracing::error!(rendition = name, %error, "no JPEG encoder");
-                return;
-            }
+            Err(error) => give_up(name, &error),
         };
         let thread = std::thread::Builder::new()
             .name(format!("rendition-{name}"))
             .spawn(move || worker.run(&slot));
         if let Err(error) = thread {
-            tracing::error!(rendition = name, %error, "no thread for the rendition");
+            give_up(name, &error);
         }
     }
 
@@ -340,7 +336,9 @@ fn options(rendition: &Rendition) -> RenditionOptions {
     }
 }
 
-/// Hub time for who has no clock at hand.
-pub fn now_ms() -> u64 {
-    u64::try_from(hub_time_us() / 1000).unwrap_or(0)
+/// A rendition that nobody works at would look like one that drops every frame: better to end and be
+/// started again.
+fn give_up(rendition: &str, error: &dyn std::error::Error) -> ! {
+    tracing::error!(rendition, %error, "cannot start the rendition");
+    std::process::exit(1)
 }

@@ -11,6 +11,7 @@ use streamhub_wire::status::{
 };
 
 use crate::fault::Fault;
+use crate::hub_clock::now_ms;
 use crate::metrics::{DropLabels, Metrics, ReasonLabel, RenditionLabel, process_usage};
 use rate::Rate;
 
@@ -19,6 +20,9 @@ const FRESH_WITHIN: Duration = Duration::from_secs(5);
 
 /// Without a sign of life from the source's thread for so long, the process is wedged.
 const WEDGED_AFTER: Duration = Duration::from_mins(1);
+
+/// A refusal of NATS holds the camera not ready for so long; one that goes on is renewed with each frame.
+const DENIED_FOR: Duration = Duration::from_secs(30);
 
 /// What the source's thread is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +76,8 @@ struct Board {
     claim: Claim,
     config: ConfigStatus,
     clock_behind_ms: Option<u64>,
+    /// What NATS refused last, and when.
+    denied: Option<(String, Instant)>,
     renditions: BTreeMap<String, RenditionBoard>,
     feedback_rejected: BTreeMap<String, u64>,
     stopped: bool,
@@ -106,6 +112,7 @@ impl Report {
                 claim: Claim::None,
                 config: ConfigStatus::default(),
                 clock_behind_ms: None,
+                denied: None,
                 renditions: BTreeMap::new(),
                 feedback_rejected: BTreeMap::new(),
                 stopped: false,
@@ -304,9 +311,21 @@ impl Report {
         self.board().stopped = true;
     }
 
-    /// Whether the source's thread still shows signs of life.
-    pub fn is_live(&self) -> bool {
-        self.board().heartbeat.elapsed() < WEDGED_AFTER
+    /// Whether the source's thread still shows signs of life. A fenced process has none and needs none: a
+    /// restart would give it the right to fence the one that works.
+    pub fn is_live(&self, now: Instant) -> bool {
+        let board = self.board();
+        matches!(board.fence, FenceState::Fenced { .. })
+            || now.saturating_duration_since(board.heartbeat) < WEDGED_AFTER
+    }
+
+    /// NATS does not permit something that a camera needs. `true` when that is news.
+    pub fn denied(&self, what: &str) -> bool {
+        let mut board = self.board();
+        let known = board.denied.take();
+        let news = known.is_none_or(|(text, _)| text != what);
+        board.denied = Some((what.to_owned(), Instant::now()));
+        news
     }
 
     /// Everything, as it is now. `last_ids`: the last id used of each rendition.
@@ -345,7 +364,10 @@ impl Report {
             started: self.identity.started,
             at: now_ms(),
             state,
-            ready: fresh && state == CameraState::Streaming && board.nats.state == "connected",
+            ready: fresh
+                && state == CameraState::Streaming
+                && board.nats.state == "connected"
+                && board.denied_of_late().is_none(),
             reason,
             message,
             remedy,
@@ -436,6 +458,13 @@ impl Board {
         })
     }
 
+    fn denied_of_late(&self) -> Option<&str> {
+        self.denied
+            .as_ref()
+            .filter(|(_, at)| at.elapsed() < DENIED_FOR)
+            .map(|(what, _)| what.as_str())
+    }
+
     /// What a person should know although the source delivers.
     fn warning(&self) -> Option<(&'static str, String, &'static str)> {
         match self.nats.state.as_str() {
@@ -454,6 +483,13 @@ impl Board {
                     "check that the NATS server runs and that spec.nats.url of the hub is right",
                 ));
             }
+        }
+        if let Some(what) = self.denied_of_late() {
+            return Some((
+                "NatsDenied",
+                format!("{} does not permit: {what}", self.nats.url),
+                "give the account the permissions of docs/reference/permissions",
+            ));
         }
         if !self.config.refused.is_empty() {
             return Some((
@@ -476,6 +512,54 @@ fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
-fn now_ms() -> u64 {
-    u64::try_from(streamhub_wire::hub_time_us() / 1000).unwrap_or(0)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(instance: &str) -> Identity {
+        Identity {
+            uid: "u".to_owned(),
+            incarnation: 1,
+            started: 1,
+            instance: instance.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_silent_source_thread_fails_liveness_but_a_fenced_process_does_not() {
+        let report = Report::new("door", identity("a"));
+        let later = Instant::now() + WEDGED_AFTER * 2;
+        assert!(report.is_live(Instant::now()));
+        assert!(!report.is_live(later));
+        let by = identity("b");
+        report.fence(FenceState::Fenced { by }, Claim::None);
+        assert!(report.is_live(later));
+    }
+
+    #[test]
+    fn what_nats_does_not_permit_is_said_and_holds_the_camera_not_ready() {
+        let report = Report::new("door", identity("a"));
+        report.alive(true);
+        report.nats(NatsStatus {
+            state: "connected".to_owned(),
+            ..NatsStatus::default()
+        });
+        let ids = std::collections::HashMap::new();
+        assert!(report.status(&ids).ready);
+        assert!(report.denied("publish to a.frames.door.main"));
+        assert!(
+            !report.denied("publish to a.frames.door.main"),
+            "the same is no news"
+        );
+        let status = report.status(&ids);
+        assert_eq!(
+            (status.reason.as_str(), status.ready),
+            ("NatsDenied", false)
+        );
+        assert!(
+            status.message.contains("frames.door.main"),
+            "{}",
+            status.message
+        );
+    }
 }

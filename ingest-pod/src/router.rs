@@ -14,6 +14,12 @@ use crate::slot::Slot;
 /// How often the node's clock is compared with the monotonic one.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
 
+/// Ids are UNIX milliseconds or a little more; this one belongs to the year 144,000, and leaves room below 2^53.
+const HIGHEST_BELIEVED: u64 = 1 << 52;
+
+/// Names of renditions that are remembered: four times as many as a camera may have.
+const MOST_RENDITIONS: usize = 64;
+
 /// One due frame of one rendition.
 #[derive(Clone)]
 pub struct Due {
@@ -123,6 +129,12 @@ impl Router {
     /// Another instance of this camera has published this id: number above it.
     pub fn heard(&self, rendition: &str, frame_id: u64) {
         let mut state = self.state();
+        // What other processes say is not believed beyond what can be true.
+        let absurd = frame_id >= HIGHEST_BELIEVED;
+        let strange = !state.used.contains_key(rendition) && state.used.len() >= MOST_RENDITIONS;
+        if absurd || strange {
+            return;
+        }
         let known = state.used.entry(rendition.to_owned()).or_default();
         *known = frame_id.max(*known);
         let mut lifted = false;

@@ -3,12 +3,14 @@
 use anyhow::Context as _;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use streamhub_ingest::camera::{Keeper, Wanted};
 use streamhub_ingest::captured::JpegDecoder;
-use streamhub_ingest::config::{self, Config, ConfigError, Files};
+use streamhub_ingest::config::{self, Config, ConfigError, Files, Reading};
 use streamhub_ingest::http::{Pages, routes};
+use streamhub_ingest::hub_clock::now_ms;
 use streamhub_ingest::link::Link;
-use streamhub_ingest::rendition::{Leave, Renditions, Shared, now_ms};
+use streamhub_ingest::rendition::{Leave, Renditions, Shared};
 use streamhub_ingest::report::Report;
 use streamhub_ingest::router::Router;
 use streamhub_ingest::secrets::{Secrets, default_folder};
@@ -26,6 +28,9 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::args::{Args, Final};
+
+/// How long a source may take to let its camera go at the end.
+const LETTING_GO: Duration = Duration::from_secs(3);
 
 /// How the process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,17 +60,25 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         camera: args.camera.clone(),
         hub: args.hub.clone(),
     };
-    let config = files.load()?;
+    let (config, reading) = files.load()?;
     gstreamer::init().context("GStreamer cannot start")?;
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .context("no asynchronous runtime")?
-        .block_on(serve(args, files, config))
+        .context("no asynchronous runtime")?;
+    let outcome = runtime.block_on(serve(args, files, config, reading));
+    // A source that hangs in the system must not keep the process from ending.
+    runtime.shutdown_background();
+    outcome
 }
 
-async fn serve(args: &Args, files: Files, config: Config) -> anyhow::Result<Outcome> {
+async fn serve(
+    args: &Args,
+    files: Files,
+    config: Config,
+    reading: Reading,
+) -> anyhow::Result<Outcome> {
     let span = tracing::info_span!("camera", camera = config.token.as_str());
     let _in_span = span.enter();
     let secrets = Secrets::new(
@@ -81,23 +94,7 @@ async fn serve(args: &Args, files: Files, config: Config) -> anyhow::Result<Outc
         .await
         .with_context(|| format!("--http {}: cannot listen there", args.http))?;
 
-    let publisher = Publisher::connect(
-        &nats_settings(args, &config, &secrets),
-        config.prefix.clone(),
-    )
-    .await
-    .map_err(|error| anyhow::anyhow!("the hub's spec.nats: {error}"))?;
-    let shared = Arc::new(Shared {
-        camera: config.token.clone(),
-        publisher,
-        feedback: Mutex::new(FeedbackStore::new(
-            config.token.clone(),
-            config.feedback.clone(),
-        )),
-        jpeg: JpegDecoder::new()?,
-        report: Arc::clone(&report),
-        leave: Leave::default(),
-    });
+    let shared = Arc::new(connect(args, &config, &secrets, &report).await?);
     let router = Arc::new(Router::new(
         incarnation,
         Arc::new(Renditions(Arc::clone(&shared))),
@@ -133,7 +130,7 @@ async fn serve(args: &Args, files: Files, config: Config) -> anyhow::Result<Outc
 
     let stop_watching = Stop::new();
     follow_files(
-        files,
+        (files, reading),
         config,
         &stop_watching,
         &shared,
@@ -149,6 +146,8 @@ async fn serve(args: &Args, files: Files, config: Config) -> anyhow::Result<Outc
         report,
         fence: Fence::new(identity),
         on_fenced: fenced_callback(args, &ends, &wanted),
+        connection_number: 0,
+        reconnects: 0,
     };
     let mut link = tokio::spawn(link.run(shutting_down).instrument(span.clone()));
 
@@ -161,15 +160,42 @@ async fn serve(args: &Args, files: Files, config: Config) -> anyhow::Result<Outc
         }
     };
     tracing::info!(?outcome, "ending");
+    end_at_the_second_signal()?;
     stop_watching.stop();
     wanted.end();
-    let _ = tokio::task::spawn_blocking(move || source_thread.join()).await;
+    // A camera that does not let go must not keep us from saying goodbye.
+    let joined = tokio::task::spawn_blocking(move || source_thread.join());
+    let _ = tokio::time::timeout(LETTING_GO, joined).await;
     router.close();
     let _ = shutdown.send(true);
     if !link.is_finished() {
         let _ = link.await;
     }
     Ok(outcome)
+}
+
+/// What all renditions share, the connection to NATS among it.
+async fn connect(
+    args: &Args,
+    config: &Config,
+    secrets: &Secrets,
+    report: &Arc<Report>,
+) -> anyhow::Result<Shared> {
+    let publisher =
+        Publisher::connect(&nats_settings(args, config, secrets), config.prefix.clone())
+            .await
+            .map_err(|error| anyhow::anyhow!("the hub's spec.nats: {error}"))?;
+    Ok(Shared {
+        camera: config.token.clone(),
+        publisher,
+        feedback: Mutex::new(FeedbackStore::new(
+            config.token.clone(),
+            config.feedback.clone(),
+        )),
+        jpeg: JpegDecoder::new()?,
+        report: Arc::clone(report),
+        leave: Leave::default(),
+    })
 }
 
 fn identity(args: &Args, config: &Config) -> Identity {
@@ -258,7 +284,7 @@ fn fenced_callback(
 }
 
 fn follow_files(
-    files: Files,
+    (files, reading): (Files, Reading),
     mut current: Config,
     stop: &Stop,
     shared: &Arc<Shared>,
@@ -302,13 +328,19 @@ fn follow_files(
     std::thread::Builder::new()
         .name("config".to_owned())
         .spawn(move || {
-            span.in_scope(|| {
-                if let Err(error) = config::watch(&files, &stop, &mut take) {
-                    tracing::error!(%error, "the documents cannot be followed");
-                }
-            });
+            span.in_scope(|| config::watch(&files, reading, &stop, &mut take));
         })
         .context("no thread to follow the documents")?;
+    Ok(())
+}
+
+/// Who asks twice does not want to wait.
+fn end_at_the_second_signal() -> anyhow::Result<()> {
+    let impatient = asked_to_end()?;
+    tokio::spawn(async move {
+        impatient.await;
+        std::process::exit(1);
+    });
     Ok(())
 }
 

@@ -6,6 +6,8 @@
 
 mod fixed;
 
+use fearless_simd::{Level, dispatch};
+
 use self::fixed::Coefficients;
 use super::{Colour, Layout, Plane, Raw};
 
@@ -32,6 +34,17 @@ impl Converter {
     ///
     /// What is already so is handed on without a copy.
     pub(super) fn convert<'p>(&'p mut self, raw: &Raw<'p>) -> Raw<'p> {
+        dispatch!(Level::new(), _ => self.convert_inline(raw))
+    }
+
+    /// Compiled once for each instruction set: AVX2 takes half the time of SSE2, which is all that may be
+    /// taken for granted.
+    #[expect(
+        clippy::inline_always,
+        reason = "a function of its own would not be compiled for the instruction set of its caller"
+    )]
+    #[inline(always)]
+    fn convert_inline<'p>(&'p mut self, raw: &Raw<'p>) -> Raw<'p> {
         let coefficients = Coefficients::to_jfif(raw.colour);
         let padded = raw.layout.padded(raw.size);
         let chroma = raw.layout.chroma_size(raw.size);

@@ -15,6 +15,16 @@ pub struct Arrival {
     pub first: Instant,
     /// The last byte of it was here, and it went to the decoder.
     pub complete: Instant,
+    /// The decoder was done with it.
+    pub decoded: Option<Instant>,
+}
+
+impl Arrival {
+    /// How long the decoder had it.
+    pub fn decoding(&self) -> Option<Duration> {
+        self.decoded
+            .map(|done| done.saturating_duration_since(self.complete))
+    }
 }
 
 /// Arrival times of the access units that are under way, and what was held back.
@@ -29,6 +39,7 @@ struct State {
     under_way: VecDeque<(Option<gst::ClockTime>, Arrival)>,
     newest: Option<Instant>,
     interval: Option<Duration>,
+    waiting_since: Option<Instant>,
     held_back: Vec<(&'static str, u64)>,
     received: Vec<Duration>,
 }
@@ -62,6 +73,7 @@ impl Arrivals {
             Arrival {
                 first,
                 complete: now,
+                decoded: None,
             },
         ));
         if let Some(before) = state.newest.replace(now) {
@@ -76,6 +88,26 @@ impl Arrivals {
             state.received.push(took);
         }
         took
+    }
+
+    /// The picture with this PTS came out of the decoder.
+    pub fn decoded(&self, pts: Option<gst::ClockTime>) {
+        let mut state = self.state();
+        if let Some((_, arrival)) = state.under_way.iter_mut().find(|(known, _)| *known == pts) {
+            arrival.decoded = Some(Instant::now());
+        }
+    }
+
+    /// Since when access units are held back for want of a key frame.
+    pub fn waiting_for_key_frame(&self, since: Option<Instant>) {
+        self.state().waiting_since = since;
+    }
+
+    /// How long access units have been held back for want of a key frame.
+    pub fn waited_for_key_frame(&self) -> Duration {
+        self.state()
+            .waiting_since
+            .map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// When the picture with this PTS arrived; forgets it.

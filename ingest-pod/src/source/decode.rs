@@ -53,36 +53,43 @@ pub fn attach(
 ) -> Result<Branch, Fault> {
     let jpeg = caps.structure(0).is_some_and(|s| s.name() == "image/jpeg");
     let sink = app_sink(jpeg, pace);
-    let (first, decoder) = if jpeg {
-        pipeline
-            .add(&sink)
-            .map_err(|e| missing("appsink", &e.to_string()))?;
-        (sink.clone().upcast::<gst::Element>(), None)
+    let (added, decoder) = if jpeg {
+        (vec![sink.clone().upcast::<gst::Element>()], None)
     } else {
         let (decoder, name) = decoder_for(caps)?;
+        note_decoded(&decoder, arrivals);
         let convert = make("videoconvert")?;
-        let rest = [&decoder, &convert, sink.upcast_ref()];
-        pipeline
-            .add_many(rest)
-            .and_then(|()| gst::Element::link_many(rest))
-            .map_err(|e| missing(&name, &e.to_string()))?;
-        (decoder, Some(name))
+        (vec![decoder, convert, sink.clone().upcast()], Some(name))
     };
-    let entry = first
-        .static_pad("sink")
-        .ok_or_else(|| missing("appsink", "it has no sink pad"))?;
+    pipeline
+        .add_many(&added)
+        .and_then(|()| gst::Element::link_many(&added))
+        .map_err(|e| missing("decoder", &e.to_string()))?;
+    let entry = added
+        .first()
+        .and_then(|first| first.static_pad("sink"))
+        .ok_or_else(|| missing("decoder", "it has no sink pad"))?;
     watch(&entry, pace, jpeg, arrivals);
     if let Some(pad) = sink.static_pad("sink") {
         offer_video_meta(&pad);
     }
     pad.link(&entry)
         .map_err(|e| missing("decoder", &e.to_string()))?;
-    for element in pipeline.iterate_elements().into_iter().flatten() {
+    start(&added)?;
+    Ok(Branch { sink, decoder })
+}
+
+/// Brings new elements to the pipeline's state, the last one first so that none pushes into a stopped one.
+///
+/// Only the new ones: this runs in a streaming thread, and to touch the source from there while the
+/// pipeline is torn down is a deadlock.
+pub fn start(added: &[gst::Element]) -> Result<(), Fault> {
+    for element in added.iter().rev() {
         element
             .sync_state_with_parent()
             .map_err(|e| missing(&element.name(), &e.to_string()))?;
     }
-    Ok(Branch { sink, decoder })
+    Ok(())
 }
 
 /// An element by name, or what to install.
@@ -172,6 +179,20 @@ fn decoder_for(caps: &gst::CapsRef) -> Result<(gst::Element, String), Fault> {
     ))
 }
 
+/// Notes when each picture comes out of the decoder.
+fn note_decoded(decoder: &gst::Element, arrivals: &Arc<Arrivals>) {
+    let Some(exit) = decoder.static_pad("src") else {
+        return;
+    };
+    let arrivals = Arc::clone(arrivals);
+    exit.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(buffer) = info.buffer() {
+            arrivals.decoded(buffer.pts());
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
 /// Notes when each access unit is complete, and holds back those that cannot be decoded cleanly.
 fn watch(entry: &gst::Pad, pace: Pace, jpeg: bool, arrivals: &Arc<Arrivals>) {
     let arrivals = Arc::clone(arrivals);
@@ -189,10 +210,9 @@ fn watch(entry: &gst::Pad, pace: Pace, jpeg: bool, arrivals: &Arc<Arrivals>) {
             after_loss: buffer.flags().contains(gst::BufferFlags::DISCONT),
             late: lag > MAX_LAG,
         };
-        let verdict = guard
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .admit(unit, Instant::now());
+        let mut guard = guard.lock().unwrap_or_else(PoisonError::into_inner);
+        let verdict = guard.admit(unit, Instant::now());
+        arrivals.waiting_for_key_frame(guard.waiting_since);
         match verdict {
             Ok(()) => gst::PadProbeReturn::Ok,
             Err(reason) => {

@@ -34,8 +34,9 @@ pub struct FileSpec {
 
 /// Replays until stopped, or to the end.
 pub fn run(spec: &FileSpec, attempt: &Attempt) -> End {
-    match open(spec).and_then(|opened| Player::new(spec, attempt, opened).play()) {
+    match open(spec, attempt).and_then(|opened| Player::new(spec, attempt, opened).play()) {
         Ok(end) => end,
+        Err(_) if attempt.stop.is_stopped() => End::Stopped,
         Err(fault) => End::Failed(fault),
     }
 }
@@ -45,6 +46,8 @@ pub fn run(spec: &FileSpec, attempt: &Attempt) -> End {
 struct Streams {
     /// The first video stream and its codec.
     video: Option<Result<(Branch, String), Fault>>,
+    /// One is taken: a second video stream would wait for ever for somebody to read it.
+    taken: bool,
     /// Media types of what is no video.
     others: Vec<String>,
     complete: bool,
@@ -67,7 +70,7 @@ struct Opened {
     arrivals: Arc<Arrivals>,
 }
 
-fn open(spec: &FileSpec) -> Result<Opened, Fault> {
+fn open(spec: &FileSpec, attempt: &Attempt) -> Result<Opened, Fault> {
     let path = spec.path.display();
     match std::fs::File::open(&spec.path).and_then(|file| file.metadata()) {
         Ok(found) if found.is_file() && found.len() > 0 => {}
@@ -111,7 +114,8 @@ fn open(spec: &FileSpec) -> Result<Opened, Fault> {
         let mut found = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_video {
             found.others.push(media.to_owned());
-        } else if found.video.is_none() {
+        } else if !found.taken {
+            found.taken = true;
             let branch = attach(&pipeline, pad, &caps, Pace::Stored, &noted);
             found.video = Some(branch.map(|branch| (branch, codec_name(&caps))));
         }
@@ -128,6 +132,7 @@ fn open(spec: &FileSpec) -> Result<Opened, Fault> {
     let _ = running.0.set_state(gst::State::Playing);
     let until = Instant::now() + OPEN_WITHIN;
     loop {
+        attempt.outlet.alive(false);
         let mut streams = found.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = streams.video.take() {
             let (branch, codec) = opened?;
@@ -148,7 +153,8 @@ fn open(spec: &FileSpec) -> Result<Opened, Fault> {
             (Pulled::Error(..), Some(fault)) => return Err(fault),
             (Pulled::Error(error, _), None) => return Err(corrupt(spec, error.message())),
             (Pulled::Eos, _) => return Err(corrupt(spec, "it holds no video stream")),
-            (Pulled::Sample(_) | Pulled::Nothing, _) if Instant::now() < until => {}
+            (Pulled::Sample(_) | Pulled::Nothing, _)
+                if Instant::now() < until && !attempt.stop.is_stopped() => {}
             (Pulled::Sample(_) | Pulled::Nothing, _) => {
                 return Err(corrupt(spec, "no video stream was found in it"));
             }
@@ -239,10 +245,13 @@ impl<'a> Player<'a> {
         };
         let outlet = &self.attempt.outlet;
         if let Some(arrival) = arrivals.take(pts) {
-            if branch.decoder.is_some() {
-                outlet.stage("decode", arrival.complete.elapsed());
+            if let Some(took) = arrival.decoding() {
+                outlet.stage("decode", took);
             }
-            outlet.stage("receive", arrival.complete - arrival.first);
+            outlet.stage(
+                "receive",
+                arrival.complete.saturating_duration_since(arrival.first),
+            );
         }
         self.in_this_pass += 1;
         let duration = sample.buffer().and_then(gst::BufferRef::duration);
@@ -295,10 +304,13 @@ impl<'a> Player<'a> {
             .seek_simple(flags, gst::ClockTime::ZERO)
             .is_ok()
         {
+            // A damaged file leaves several errors behind; those of the last pass say nothing of this one.
+            self.opened.bus.set_flushing(true);
+            self.opened.bus.set_flushing(false);
             return Ok(());
         }
         // Not every file has an index to seek by; opening it again always works.
-        self.opened = open(self.spec)?;
+        self.opened = open(self.spec, self.attempt)?;
         Ok(())
     }
 

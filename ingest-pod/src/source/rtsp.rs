@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use streamhub_wire::metadata::CaptureSource;
 
 use super::arrivals::Arrivals;
-use super::decode::{Branch, Pace, attach, make};
+use super::decode::{Branch, Pace, attach, make, start};
 use super::pull::{Pulled, Reader, Running, pull};
 use super::rtsp_fault::{certificate_refused, classify};
 use super::{Attempt, End};
@@ -22,6 +22,10 @@ const STALE_AFTER: Duration = Duration::from_secs(5);
 /// How long a missing packet is waited for; a TCP connection keeps their order by itself. Never together with
 /// `drop-on-latency`: that drops packets of any burst longer than this, such as a camera sends after a pause.
 const UDP_REORDER: Duration = Duration::from_millis(80);
+
+/// A key frame that does not come for so long after a loss is fetched by connecting anew: a camera that
+/// sends one at the start only would stay dark for ever.
+const KEY_FRAME_WITHIN: Duration = Duration::from_secs(30);
 
 const POLL: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 
@@ -132,8 +136,8 @@ impl Session {
                     if let Some((content, pts)) = reader.read(&sample, codec, decoder, attempt) {
                         let now = Instant::now();
                         let arrival = self.arrivals.take(pts);
-                        if let (Some(arrival), Some(_)) = (arrival, decoder) {
-                            outlet.stage("decode", now - arrival.complete);
+                        if let Some(took) = arrival.and_then(|arrival| arrival.decoding()) {
+                            outlet.stage("decode", took);
                         }
                         outlet.frame(Captured {
                             content,
@@ -188,6 +192,17 @@ impl Session {
 }
 
 fn stale(spec: &RtspSpec, arrivals: &Arrivals, started: Instant) -> Option<Fault> {
+    if arrivals.waited_for_key_frame() > KEY_FRAME_WITHIN {
+        return Some(Fault::transient(
+            "NoKeyFrame",
+            format!(
+                "{}: a packet was lost, and no key frame came for {} s",
+                spec.shown,
+                KEY_FRAME_WITHIN.as_secs()
+            ),
+            "set the camera to a key frame every few seconds; it is reconnected by itself",
+        ));
+    }
     match arrivals.newest() {
         None if started.elapsed() > FIRST_FRAME_WITHIN => Some(Fault::transient(
             "NoFrames",
@@ -387,6 +402,7 @@ fn depayload(
         Pace::Live,
         arrivals,
     )?;
+    start(&[depay, parse])?;
     pad.link(&entry).map_err(|e| unusable(e.to_string()))?;
     Ok((branch, codec))
 }

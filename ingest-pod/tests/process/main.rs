@@ -11,6 +11,7 @@
 mod decoding;
 mod feedback;
 mod fencing;
+mod files;
 mod foreign;
 mod ids;
 mod in_place;

@@ -4,6 +4,10 @@
 //! luma, whose gains are 1 or 255/219; ten for chroma, of whose gains only the part beyond 1 is multiplied,
 //! below a quarter for every conversion there is. Sums carry six fractional bits. Wider multiplications, or
 //! the upper halves of products, are not vectorised well by the compiler.
+#![expect(
+    clippy::inline_always,
+    reason = "a function of its own would not be compiled for the instruction set of its caller"
+)]
 
 use crate::picture::{Colour, Matrix, Range};
 
@@ -88,6 +92,7 @@ impl Coefficients {
     }
 
     /// Luma where the matrix stays.
+    #[inline(always)]
     pub(super) fn luma_row(&self, to: &mut [u8], from: &[u8]) {
         let (gain, centre) = (self.gain, self.centre);
         for (to, from) in to.iter_mut().zip(from) {
@@ -96,6 +101,7 @@ impl Coefficients {
     }
 
     /// Luma with a correction for every pixel, from [`Self::correction_row`] and [`spread`].
+    #[inline(always)]
     pub(super) fn corrected_luma_row(&self, to: &mut [u8], from: &[u8], correction: &[i16]) {
         let (gain, centre) = (self.gain, self.centre);
         for ((to, from), correction) in to.iter_mut().zip(from).zip(correction) {
@@ -108,6 +114,7 @@ impl Coefficients {
     }
 
     /// What chroma adds to the luma that shares it.
+    #[inline(always)]
     pub(super) fn correction_row(&self, to: &mut [i16], (blue, red): (&[u8], &[u8])) {
         let [of_blue, of_red] = self.correction;
         for ((to, blue), red) in to.iter_mut().zip(blue).zip(red) {
@@ -116,6 +123,7 @@ impl Coefficients {
     }
 
     /// Both chroma components; `to` and `from` are (blue, red).
+    #[inline(always)]
     pub(super) fn chroma_row(&self, to: (&mut [u8], &mut [u8]), (blue, red): (&[u8], &[u8])) {
         if self.keep_chroma() {
             for (to, from) in [(to.0, blue), (to.1, red)] {
@@ -141,6 +149,7 @@ impl Coefficients {
 }
 
 /// Repeats each correction for the two pixels of a row that share it.
+#[inline(always)]
 pub(super) fn spread(to: &mut [i16], from: &[i16]) {
     for (to, from) in to.as_chunks_mut::<2>().0.iter_mut().zip(from) {
         *to = [*from; 2];
@@ -150,6 +159,7 @@ pub(super) fn spread(to: &mut [i16], from: &[i16]) {
 /// Takes the two components of an NV12 row apart.
 ///
 /// As halves of 16-bit numbers and in two passes: one pass over pairs of bytes stays scalar.
+#[inline(always)]
 pub(super) fn deinterleave(blue: &mut [u8], red: &mut [u8], from: &[u8]) {
     let pairs = from.as_chunks::<2>().0;
     for (blue, pair) in blue.iter_mut().zip(pairs) {
@@ -160,20 +170,24 @@ pub(super) fn deinterleave(blue: &mut [u8], red: &mut [u8], from: &[u8]) {
     }
 }
 
+#[inline(always)]
 fn stretch(luma: u8, gain: i16) -> i16 {
     // Seven bits of the gain less six of the sum are left to cut off.
     (i16::from(luma) - CENTRE).wrapping_mul(gain) >> 1
 }
 
+#[inline(always)]
 fn grow(sample: u8, growth: i16) -> i16 {
     ((i16::from(sample) - CENTRE) << FRACTION).wrapping_add(share(sample, growth))
 }
 
+#[inline(always)]
 fn share(sample: u8, weight: i16) -> i16 {
     // Ten bits of the weight less six of the sum are left to cut off.
     (i16::from(sample) - CENTRE).wrapping_mul(weight) >> 4
 }
 
+#[inline(always)]
 fn narrow(sum: i16) -> u8 {
     (sum >> FRACTION).clamp(0, 255) as u8
 }
