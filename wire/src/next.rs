@@ -1,7 +1,7 @@
 //! `P.next.<camera>.<rendition>`: the newest frame, for who asks for it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,10 @@ pub const DEFAULT_WAIT: Duration = Duration::from_secs(1);
 
 /// How many requests of one rendition may wait at a time.
 pub const MAX_WAITING: usize = 64;
+
+/// How many replies may be on their way into the connection at a time. The client's few places are shared with the
+/// frames, which get one at once or not at all: a crowd that is answered must not take them all.
+const MAX_REPLYING: usize = 3;
 
 const ERROR_HEADER_NAME: HeaderName = HeaderName::from_static(ERROR_HEADER);
 
@@ -112,7 +116,6 @@ pub(crate) struct Newest {
     frame: watch::Sender<Option<Arc<StoredFrame>>>,
     places: Arc<Semaphore>,
     interval_us: AtomicU64,
-    asked: Mutex<Option<Instant>>,
 }
 
 impl Newest {
@@ -121,7 +124,6 @@ impl Newest {
             frame: watch::Sender::new(None),
             places: Arc::new(Semaphore::new(MAX_WAITING)),
             interval_us: AtomicU64::new(interval.as_micros() as u64),
-            asked: Mutex::new(None),
         }
     }
 
@@ -132,14 +134,6 @@ impl Newest {
     pub(crate) fn set_interval(&self, interval: Duration) {
         self.interval_us
             .store(interval.as_micros() as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn last_asked(&self) -> Option<Instant> {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note_asked(&self) {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     fn oldest_fresh(&self) -> Duration {
@@ -170,11 +164,27 @@ impl Newest {
     }
 }
 
-/// The renditions of the process that have a publisher.
-#[derive(Default)]
-pub(crate) struct Renditions(Mutex<HashMap<(Token, Token), Arc<Newest>>>);
+/// What all answers of one connection share.
+pub(crate) struct Answers {
+    /// The renditions of the process that have a publisher.
+    renditions: Mutex<HashMap<(Token, Token), Arc<Newest>>>,
+    answering: AtomicBool,
+    replying: Semaphore,
+}
 
-impl Renditions {
+impl Answers {
+    pub(crate) fn new() -> Self {
+        Self {
+            renditions: Mutex::default(),
+            answering: AtomicBool::new(true),
+            replying: Semaphore::new(MAX_REPLYING),
+        }
+    }
+
+    pub(crate) fn set_answering(&self, answering: bool) {
+        self.answering.store(answering, Ordering::Relaxed);
+    }
+
     pub(crate) fn insert(&self, camera: &Token, rendition: &Token, newest: Arc<Newest>) {
         self.lock()
             .insert((camera.clone(), rendition.clone()), newest);
@@ -198,7 +208,9 @@ impl Renditions {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(Token, Token), Arc<Newest>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.renditions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -213,7 +225,7 @@ impl NextService {
         client: Client,
         prefix: &Prefix,
         camera: &Token,
-        renditions: Arc<Renditions>,
+        answers: Arc<Answers>,
     ) -> Result<Self, SubscribeError> {
         let mut requests = client
             .subscribe(prefix.next_of_camera(camera))
@@ -221,23 +233,19 @@ impl NextService {
             .map_err(|_| SubscribeError)?;
         let prefix = prefix.clone();
         let task = tokio::spawn(async move {
-            let mut answers = JoinSet::new();
+            let mut replies = JoinSet::new();
             loop {
                 tokio::select! {
                     request = requests.next() => {
                         let Some(request) = request else { break };
+                        // Without a reply subject it is a hello.
+                        let Some(reply) = request.reply.clone() else { continue };
                         let newest = prefix
                             .camera_and_rendition("next", &request.subject)
-                            .and_then(|(camera, rendition)| renditions.get(camera, rendition));
-                        if let Some(newest) = &newest {
-                            newest.note_asked();
-                        }
-                        // Without a reply subject it is a hello.
-                        if let Some(reply) = request.reply.clone() {
-                            answers.spawn(answer(client.clone(), newest, request, reply));
-                        }
+                            .and_then(|(camera, rendition)| answers.get(camera, rendition));
+                        replies.spawn(answer(client.clone(), answers.clone(), newest, request, reply));
                     }
-                    Some(_) = answers.join_next() => {}
+                    Some(_) = replies.join_next() => {}
                 }
             }
         });
@@ -253,7 +261,13 @@ impl Drop for NextService {
     }
 }
 
-async fn answer(client: Client, newest: Option<Arc<Newest>>, request: Message, reply: Subject) {
+async fn answer(
+    client: Client,
+    answers: Arc<Answers>,
+    newest: Option<Arc<Newest>>,
+    request: Message,
+    reply: Subject,
+) {
     let (headers, payload) = match find(newest, &request.payload).await {
         Ok(frame) => (
             headers(frame.metadata.clone(), frame.message_id.clone()),
@@ -265,15 +279,25 @@ async fn answer(client: Client, newest: Option<Arc<Newest>>, request: Message, r
             (headers, Bytes::new())
         }
     };
-    if client.connection_state() != State::Connected {
-        return;
-    }
+    let send = async {
+        let place = answers.replying.acquire().await.ok()?;
+        // Looked at last: the right to answer may have come or gone while the request waited.
+        let may_answer = answers.answering.load(Ordering::Relaxed)
+            && client.connection_state() == State::Connected;
+        if !may_answer {
+            return None;
+        }
+        client
+            .publish_with_headers(reply, headers, payload)
+            .await
+            .ok()?;
+        Some(place)
+    };
     // An answer that has to wait this long for its place is no news any more; who asked will ask again.
-    let _ = tokio::time::timeout(
-        Duration::from_secs(1),
-        client.publish_with_headers(reply, headers, payload),
-    )
-    .await;
+    if let Ok(Some(_place)) = tokio::time::timeout(Duration::from_secs(1), send).await {
+        // Until the reply has left the client it takes up room there, so the next one must wait.
+        let _ = client.flush().await;
+    }
 }
 
 async fn find(newest: Option<Arc<Newest>>, body: &[u8]) -> Result<Arc<StoredFrame>, NextRefusal> {

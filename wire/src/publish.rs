@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::connect::{self, ConnState, Connection, NatsSettings, SettingsError};
 use crate::hub_time_us;
 use crate::metadata::{MESSAGE_ID_HEADER, METADATA_HEADER, Metadata};
-use crate::next::{Newest, NextService, Renditions, StoredFrame};
+use crate::next::{Answers, Newest, NextService, StoredFrame};
 use crate::status::CameraStatus;
 use crate::subjects::{Prefix, Token};
 
@@ -76,7 +76,7 @@ struct Inner {
     prefix: Prefix,
     url: String,
     echoes: Arc<EchoTable>,
-    renditions: Arc<Renditions>,
+    answers: Arc<Answers>,
 }
 
 /// What a rendition's publisher must know.
@@ -101,7 +101,7 @@ impl Publisher {
                 prefix,
                 url: connect::display_address(&settings.url),
                 echoes,
-                renditions: Arc::default(),
+                answers: Arc::new(Answers::new()),
             }),
         })
     }
@@ -139,9 +139,7 @@ impl Publisher {
         options: RenditionOptions,
     ) -> RenditionPublisher {
         let newest = Arc::new(Newest::new(options.interval));
-        self.inner
-            .renditions
-            .insert(camera, rendition, newest.clone());
+        self.inner.answers.insert(camera, rendition, newest.clone());
         RenditionPublisher {
             publisher: self.clone(),
             key: (camera.clone(), rendition.clone()),
@@ -161,9 +159,17 @@ impl Publisher {
             self.inner.connection.client.clone(),
             &self.inner.prefix,
             camera,
-            self.inner.renditions.clone(),
+            self.inner.answers.clone(),
         )
         .await
+    }
+
+    /// Whether requests for `next` get replies from this connection; they do until it is told otherwise. The first
+    /// reply is the one that counts, so an instance that may not publish must keep silent, or its refusals and old
+    /// frames overtake the frames of the instance that may. Requests that wait meanwhile are decided when their reply
+    /// is due.
+    pub fn set_answering(&self, answering: bool) {
+        self.inner.answers.set_answering(answering);
     }
 
     /// Publishes a camera's status now or not at all.
@@ -290,14 +296,17 @@ impl RenditionPublisher {
         if jpeg.len() > limit {
             return Err(DropReason::TooLarge { limit });
         }
+        let at = Instant::now();
+        let sent = self.send(message_id.clone(), jpeg.clone());
+        // After the frame itself: the replies that this wakes want the same places of the client.
         self.newest.put(StoredFrame {
             frame_id: metadata.frame_id,
             metadata: self.header.clone(),
-            message_id: message_id.clone(),
-            jpeg: jpeg.clone(),
-            at: Instant::now(),
+            message_id,
+            jpeg,
+            at,
         });
-        self.send(message_id, jpeg)
+        sent
     }
 
     /// Changes the time between two frames, and whether metadata goes to the `meta` subject.
@@ -307,11 +316,6 @@ impl RenditionPublisher {
         self.meta = options
             .meta
             .then(|| self.publisher.inner.prefix.meta(camera, rendition).into());
-    }
-
-    /// When somebody last asked for a frame of this rendition or said hello.
-    pub fn last_asked(&self) -> Option<Instant> {
-        self.newest.last_asked()
     }
 
     fn send(&mut self, message_id: String, jpeg: Bytes) -> Result<(), DropReason> {
@@ -359,7 +363,7 @@ impl Drop for RenditionPublisher {
         let (camera, rendition) = &self.key;
         self.publisher
             .inner
-            .renditions
+            .answers
             .remove(camera, rendition, &self.newest);
         self.publisher.inner.echoes.remove(&self.echo);
     }

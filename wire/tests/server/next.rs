@@ -6,7 +6,7 @@ use async_nats::{Message, Request};
 use bytes::Bytes;
 use streamhub_testkit::{NatsServer, eventually_async};
 use streamhub_wire::metadata::{Events, METADATA_HEADER, Metadata};
-use streamhub_wire::next::{ERROR_HEADER, NextRefusal};
+use streamhub_wire::next::{ERROR_HEADER, MAX_WAITING, NextRefusal};
 use streamhub_wire::publish::DropReason;
 use streamhub_wire::subscribe::FrameError;
 
@@ -144,20 +144,53 @@ async fn our_own_client_says_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_and_hellos_are_noted() {
+async fn an_instance_that_may_not_publish_leaves_requests_to_the_one_that_does() {
     let server = NatsServer::start().unwrap();
+    let (holder, other) = (publisher(&server).await, publisher(&server).await);
+    let camera = Camera::start(&holder, 30, 3_000).await;
+    let _next = other.serve_next(&token("cam")).await.unwrap();
+    other.set_answering(false);
+    for instance in [&holder, &other] {
+        instance.round_trip().await.unwrap();
+    }
+    let client = server.connect().await.unwrap();
+    for _ in 0..50 {
+        let reply = ask(&client, SUBJECT, "{\"wait\": \"10s\"}").await;
+        assert_eq!(reply.payload.len(), 3_000);
+    }
+    drop(camera);
+    other.set_answering(true);
+    let reply = ask(&client, SUBJECT, "").await;
+    assert_eq!(refusal(&reply), "unknown-rendition");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_that_is_answered_leaves_room_for_the_next_frame() {
+    let mut server = NatsServer::start().unwrap();
     let publisher = publisher(&server).await;
     let _next = publisher.serve_next(&token("cam")).await.unwrap();
+    let mut main = rendition(&publisher, 15);
     publisher.round_trip().await.unwrap();
-    let main = rendition(&publisher, 15);
-    assert_eq!(main.last_asked(), None);
     let client = server.connect().await.unwrap();
-    client.publish(SUBJECT, Bytes::new()).await.unwrap();
-    eventually_async(Duration::from_secs(10), "the hello", || async {
-        main.last_asked()
-    })
-    .await
-    .unwrap();
+    for _ in 0..MAX_WAITING {
+        let body = Bytes::from_static(b"{\"wait\": \"15s\"}");
+        client
+            .publish_with_reply(SUBJECT, client.new_inbox(), body)
+            .await
+            .unwrap();
+    }
+    client.flush().await.unwrap();
+    publisher.round_trip().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+
+    // Nothing leaves the client any more once the system's buffers are full.
+    server.freeze().unwrap();
+    let jpeg = Bytes::from(vec![0x55; 900_000]);
+    for frame_id in [1, 2] {
+        let mut metadata = metadata(frame_id, Events::default());
+        assert_eq!(main.publish(&mut metadata, jpeg.clone()), Ok(()));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
