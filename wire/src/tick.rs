@@ -124,23 +124,12 @@ impl RateGate {
         self.grid = grid;
     }
 
-    /// The source's interval as measured, in microseconds; `None` until enough frames were seen.
-    pub fn source_interval_us(&self) -> Option<f64> {
-        self.source.estimate_us
-    }
-
     /// Offers a frame with its timestamp in microseconds since 1970; timestamps come in order, jitter aside.
     pub fn offer(&mut self, ts_us: i64) -> Offer {
         self.source.observe(ts_us);
+        self.resume(ts_us);
         let interval = self.grid.interval_us();
-        let latest_after = (1.5 * interval).round() as i64;
-        if std::mem::take(&mut self.resuming)
-            && self
-                .last_k
-                .is_some_and(|last| self.grid.tick_us(last + 1) - ts_us > latest_after)
-        {
-            self.last_k = None;
-        }
+        let latest_after = self.latest_after_us();
         let k = match self.source.estimate_us {
             Some(source) if source < 0.8 * interval => {
                 let k = self.grid.at_or_before(ts_us + (source / 2.0) as i64);
@@ -168,6 +157,7 @@ impl RateGate {
     /// The tick for a held last frame of a finished file, at hub time `now_us`; `None` while the next tick has
     /// not come yet.
     pub fn hold(&mut self, now_us: i64) -> Option<Offer> {
+        self.resume(now_us);
         let k = self.grid.at_or_before(now_us);
         if self.last_k.is_some_and(|last| k <= last) {
             return None;
@@ -177,6 +167,25 @@ impl RateGate {
             k,
             tick_us: self.grid.tick_us(k),
         })
+    }
+
+    /// At the first instant of an epoch: frees the ticks used if the clock has gone back behind them. No tick lies
+    /// further after its frame than this, so without a step of the clock none is freed.
+    fn resume(&mut self, now_us: i64) {
+        let resuming = std::mem::take(&mut self.resuming);
+        let latest_us = now_us + self.latest_after_us();
+        if resuming
+            && self
+                .last_k
+                .is_some_and(|last| self.grid.tick_us(last) > latest_us)
+        {
+            self.last_k = None;
+        }
+    }
+
+    /// How long after a frame's timestamp its tick may lie.
+    fn latest_after_us(&self) -> i64 {
+        (1.5 * self.grid.interval_us()).round() as i64
     }
 }
 
@@ -188,6 +197,7 @@ impl RateGate {
 struct SourceInterval {
     window: VecDeque<i64>,
     estimate_us: Option<f64>,
+    paused: bool,
 }
 
 impl SourceInterval {
@@ -197,9 +207,15 @@ impl SourceInterval {
     fn observe(&mut self, ts_us: i64) {
         if let (Some(last), Some(estimate)) = (self.window.back(), self.estimate_us) {
             let gap = (ts_us - last) as f64;
-            // A pause says nothing about the rate at which frames come when they come.
-            if gap > 4.0 * estimate || gap < -estimate {
+            let pause = gap > 4.0 * estimate || gap < -estimate;
+            if pause {
                 self.window.clear();
+            }
+            // One pause says nothing about the rate at which frames come when they come; two in a row are the rate.
+            if pause && self.paused {
+                *self = Self::default();
+            } else {
+                self.paused = pause;
             }
         }
         self.window.push_back(ts_us);

@@ -110,6 +110,43 @@ fn a_new_epoch_at_the_same_time_reuses_no_tick() {
 }
 
 #[test]
+fn a_clock_that_steps_back_does_not_stop_a_held_frame() {
+    let mut gate = RateGate::new(grid(10, 1));
+    let first = gate.hold(NOW_US);
+    gate.new_epoch();
+    assert_eq!(gate.hold(NOW_US), None, "no tick twice");
+    gate.new_epoch();
+    let hour_ago = gate.hold(NOW_US - 3_600_000_000);
+    assert!(hour_ago.is_some() && hour_ago != first);
+}
+
+#[test]
+fn a_new_epoch_after_a_burst_frees_no_tick() {
+    let mut gate = RateGate::new(grid(10, 1));
+    let whole_second = NOW_US - NOW_US % 1_000_000;
+    let mut ks = due(&mut gate, &[0, 40_000, 50_000].map(|us| whole_second + us));
+    gate.new_epoch();
+    ks.extend(due(
+        &mut gate,
+        &[60_000, 200_000, 300_000].map(|us| whole_second + us),
+    ));
+    assert!(ks.windows(2).all(|pair| pair[1] > pair[0]), "{ks:?}");
+}
+
+#[test]
+fn a_source_that_becomes_much_slower_is_measured_anew() {
+    let mut gate = RateGate::new(grid(10, 1));
+    due(&mut gate, &source(10_000.0, &[0.0; 40], 0.0));
+    let jitter: Vec<f64> = (0..40).map(|i| f64::from(i % 3 - 1)).collect();
+    let slow: Vec<i64> = source(100_000.0, &jitter, 0.4)
+        .iter()
+        .map(|ts| ts + 1_000_000)
+        .collect();
+    due(&mut gate, &slow[..10]);
+    assert_eq!(due(&mut gate, &slow[10..]).len(), 30);
+}
+
+#[test]
 fn a_pause_of_a_fast_source_does_not_make_it_a_slow_one() {
     let mut gate = RateGate::new(grid(15, 1));
     due(&mut gate, &source(33_333.0, &[0.0; 40], 0.0));
