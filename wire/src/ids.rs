@@ -4,6 +4,10 @@
 /// disagree by milliseconds, and that is no news to anybody.
 const CLOCK_BEHIND_TOLERANCE_MS: u64 = 1_000;
 
+/// Ids from here on are taken for no ids when another instance names them. All ids stay below 2^53, where JSON numbers
+/// are exact everywhere; from below this limit it takes a rendition at 240 frames a second a century to get there.
+pub const HEARD_LIMIT: u64 = (1 << 53) - (1 << 40);
+
 /// The numbers of one camera's one rendition.
 ///
 /// `frame_id` = base + n, where n counts the due frames of the epoch, published or not. The base is
@@ -40,10 +44,11 @@ impl FrameIds {
     /// Takes note of an id that another instance of this camera has published for this rendition.
     ///
     /// Returns true when the own numbering had fallen behind it: it has been lifted, and because ids now jump
-    /// for another reason than dropped frames, the caller must begin a new epoch.
+    /// for another reason than dropped frames, the caller must begin a new epoch. Ids from [`HEARD_LIMIT`] on are
+    /// ignored: one message must not use up all the numbers there are.
     #[must_use = "a lifted numbering needs a new epoch"]
     pub fn heard(&mut self, frame_id: u64) -> bool {
-        let lifted = frame_id >= self.free;
+        let lifted = (self.free..HEARD_LIMIT).contains(&frame_id);
         if lifted {
             self.free = frame_id + 1;
         }
@@ -87,6 +92,17 @@ mod tests {
         assert_eq!(ids.take(), 100_000);
         ids.new_epoch(200_000);
         assert_eq!(ids.clock_behind_ms(), None);
+    }
+
+    #[test]
+    fn an_id_at_the_end_of_all_numbers_is_ignored() {
+        let mut ids = FrameIds::new(0, 1_000);
+        for absurd in [u64::MAX, HEARD_LIMIT] {
+            assert!(!ids.heard(absurd), "{absurd}");
+        }
+        assert_eq!(ids.take(), 1_000);
+        assert!(ids.heard(HEARD_LIMIT - 1));
+        assert_eq!(ids.take(), HEARD_LIMIT);
     }
 
     #[test]
