@@ -130,6 +130,7 @@ pub(crate) async fn connect(
         refused: refused.clone(),
         auth_failure: auth_failure.clone(),
         number: Mutex::new(0),
+        last_words: Mutex::default(),
         server: display_address(&settings.url),
     });
 
@@ -209,6 +210,8 @@ struct Watcher {
     refused: Arc<AtomicBool>,
     auth_failure: Arc<Mutex<String>>,
     number: Mutex<u64>,
+    /// What the server last reported on this connection, most often why it closes it.
+    last_words: Mutex<String>,
     server: String,
 }
 
@@ -217,13 +220,14 @@ impl Watcher {
         match event {
             Event::Connected => {
                 self.refused.store(false, Ordering::Relaxed);
+                self.take_last_words();
                 let number = self.number.lock().map_or(0, |mut number| {
                     *number += 1;
                     *number
                 });
                 self.state.send_replace(ConnState::Connected { number });
             }
-            Event::Disconnected | Event::Closed => self.lost(String::new()),
+            Event::Disconnected | Event::Closed => self.interrupted(),
             Event::ClientError(ClientError::Other(error)) => self.failed(error),
             Event::ServerError(ServerError::AuthorizationViolation) => self.unauthorized(
                 "the server refuses these credentials (authorization violation)".to_owned(),
@@ -235,7 +239,11 @@ impl Watcher {
                 } else if lower.contains("authentication") || lower.contains("authorization") {
                     self.unauthorized(format!("the server says: {error}"));
                 } else {
-                    self.lost(format!("the server says: {error}"));
+                    // Not every error ends the connection, `maximum subscriptions exceeded` for one does not.
+                    tracing::warn!(server = %self.server, %error, "the NATS server reports an error");
+                    if let Ok(mut last_words) = self.last_words.lock() {
+                        last_words.clone_from(error);
+                    }
                 }
             }
             _ => {}
@@ -267,18 +275,41 @@ impl Watcher {
         self.state.send_replace(ConnState::Unauthorized { reason });
     }
 
-    fn lost(&self, reason: String) {
-        if !reason.is_empty() {
-            self.refused.store(false, Ordering::Relaxed);
+    /// There was a connection.
+    fn interrupted(&self) {
+        let last_words = self.take_last_words();
+        let reason = if last_words.is_empty() {
+            String::new()
+        } else {
+            format!("the server last said: {last_words}")
+        };
+        // The server closes the connection right after it has said no: that is no news.
+        let refused = matches!(*self.state.borrow(), ConnState::Unauthorized { .. });
+        if !refused {
+            self.disconnected(reason);
         }
+    }
+
+    /// There is still no connection.
+    fn lost(&self, reason: String) {
+        self.refused.store(false, Ordering::Relaxed);
+        self.disconnected(reason);
+    }
+
+    fn disconnected(&self, reason: String) {
         self.state.send_modify(|state| {
             *state = match state {
                 ConnState::Connecting { .. } => ConnState::Connecting { reason },
-                // The server closes the connection right after it has said no: that is no news.
-                ConnState::Unauthorized { .. } if reason.is_empty() => return,
                 _ => ConnState::Disconnected { reason },
             }
         });
+    }
+
+    fn take_last_words(&self) -> String {
+        self.last_words
+            .lock()
+            .map(|mut words| std::mem::take(&mut *words))
+            .unwrap_or_default()
     }
 }
 
@@ -296,6 +327,34 @@ mod tests {
         }
         assert!(server_address("nats://127.0.0.1:4222").is_ok());
         assert_eq!(display_address("tls://h:1/x?y"), "tls://h:1");
+    }
+
+    #[test]
+    fn an_error_that_the_server_reports_is_no_disconnection_but_may_be_its_reason() {
+        let (state, seen) = watch::channel(ConnState::Connecting {
+            reason: String::new(),
+        });
+        let watcher = Watcher {
+            state,
+            denied: watch::Sender::new(None),
+            refused: Arc::default(),
+            auth_failure: Arc::default(),
+            number: Mutex::default(),
+            last_words: Mutex::default(),
+            server: "nats://h:1".into(),
+        };
+        let error = |text: &str| Event::ServerError(ServerError::Other(text.into()));
+        watcher.take(&Event::Connected);
+        watcher.take(&error("maximum subscriptions exceeded"));
+        assert_eq!(*seen.borrow(), ConnState::Connected { number: 1 });
+        watcher.take(&error("Stale Connection"));
+        watcher.take(&Event::Disconnected);
+        assert_eq!(seen.borrow().as_str(), "disconnected");
+        assert!(seen.borrow().reason().contains("Stale Connection"));
+        watcher.take(&Event::Connected);
+        watcher.take(&error("User Authentication Expired"));
+        watcher.take(&Event::Disconnected);
+        assert_eq!(seen.borrow().as_str(), "unauthorized");
     }
 
     #[test]

@@ -205,6 +205,22 @@ async fn an_account_without_the_right_is_told_what_it_lacks() {
     assert!(denied.unwrap().contains("test.hub.status.cam"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_too_many_does_not_look_like_a_lost_connection() {
+    let server = NatsServer::options().config("max_subs: 1").start().unwrap();
+    let publisher = Publisher::connect(&settings(&server.url()), prefix())
+        .await
+        .unwrap();
+    connected(publisher.state()).await;
+    let mut state = publisher.state();
+    state.mark_unchanged();
+    let _statuses = publisher.statuses(&token("cam")).await.unwrap();
+    for _ in 0..3 {
+        publisher.round_trip().await.unwrap();
+    }
+    assert!(!state.has_changed().unwrap(), "{:?}", state.borrow());
+}
+
 #[test]
 fn the_local_servers_configuration_is_valid() {
     let folder = tempfile::tempdir().unwrap();
