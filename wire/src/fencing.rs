@@ -108,11 +108,6 @@ impl Fence {
         &self.state
     }
 
-    /// Whether frames may be published now.
-    pub fn may_publish(&self) -> bool {
-        self.state == FenceState::Held
-    }
-
     /// What to say in the status.
     pub fn claim(&self) -> Claim {
         match self.state {

@@ -14,7 +14,7 @@ fn held(me: Identity, now: Instant) -> Fence {
     assert_eq!(fence.connected(), FenceAction::Announce);
     fence.round_trip(now);
     assert_eq!(fence.poll(now + LISTEN), Some(FenceAction::PublishStatus));
-    assert!(fence.may_publish());
+    assert_eq!(fence.state(), &FenceState::Held);
     fence
 }
 
@@ -22,16 +22,16 @@ fn held(me: Identity, now: Instant) -> Fence {
 fn nothing_is_published_before_a_round_trip_and_the_listening_time() {
     let now = Instant::now();
     let mut fence = Fence::new(identity("u", 1, 1, "a"));
-    assert!(!fence.may_publish());
+    assert_ne!(fence.state(), &FenceState::Held);
     fence.connected();
     assert_eq!(fence.poll(now + Duration::from_mins(1)), None);
     fence.round_trip(now);
     assert_eq!(fence.poll(now + LISTEN / 2), None);
-    assert!(!fence.may_publish());
+    assert_ne!(fence.state(), &FenceState::Held);
     fence.poll(now + LISTEN);
-    assert!(fence.may_publish());
+    assert_eq!(fence.state(), &FenceState::Held);
     fence.disconnected();
-    assert!(!fence.may_publish());
+    assert_ne!(fence.state(), &FenceState::Held);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn each_part_of_the_order_decides_which_instance_of_a_camera_stays() {
             Some(FenceAction::PublishStatus),
             "a lower one is answered"
         );
-        assert!(higher.may_publish());
+        assert_eq!(higher.state(), &FenceState::Held);
         lower.heard(&high, Claim::Asking, now);
         assert_eq!(lower.state(), &FenceState::Fenced { by: high });
         assert_eq!(
@@ -83,7 +83,7 @@ fn a_newcomer_of_another_camera_leaves_the_subjects_to_who_holds_them() {
         holder.heard(&new, Claim::Asking, now),
         Some(FenceAction::PublishStatus)
     );
-    assert!(holder.may_publish());
+    assert_eq!(holder.state(), &FenceState::Held);
     newcomer.heard(&old, Claim::Held, now);
     assert_eq!(newcomer.state(), &FenceState::SubjectInUse { by: old });
 }
@@ -125,7 +125,7 @@ fn subjects_are_tried_again_once_the_other_camera_is_silent() {
     );
     fence.round_trip(later + RIVAL_SILENCE);
     fence.poll(later + RIVAL_SILENCE + LISTEN);
-    assert!(fence.may_publish());
+    assert_eq!(fence.state(), &FenceState::Held);
 }
 
 #[test]
@@ -134,5 +134,5 @@ fn the_own_status_coming_back_changes_nothing() {
     let me = identity("u", 1, 1, "a");
     let mut fence = held(me.clone(), now);
     assert_eq!(fence.heard(&me, Claim::Held, now), None);
-    assert!(fence.may_publish());
+    assert_eq!(fence.state(), &FenceState::Held);
 }
