@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use streamhub_testkit::canary::{PASSWORD, Search};
 use streamhub_testkit::{Certificates, JwtAccount, NatsOptions, NatsServer};
 use streamhub_wire::connect::{ConnState, NatsSettings};
 use streamhub_wire::publish::Publisher;
@@ -42,27 +43,34 @@ async fn logs_in(options: NatsOptions, files: &[(&str, &str)]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_shows_as_unauthorized_until_the_file_has_the_right_one() {
-    let server = NatsServer::options().user("cam", "right").start().unwrap();
-    let secrets = secrets(&[("username", "cam"), ("password", "wr0ng-hunter2")]);
+    let server = NatsServer::options().user("cam", PASSWORD).start().unwrap();
+    let wrong = format!("wrong-{PASSWORD}");
+    let secrets = secrets(&[("username", "cam"), ("password", &wrong)]);
     let publisher = publisher(&server.url(), secrets.path()).await;
     let refused = |state: &ConnState| matches!(state, ConnState::Unauthorized { .. });
     let state = state_that(&publisher, refused).await;
     assert_eq!(state.as_str(), "unauthorized");
     assert!(state.reason().contains("refuses these credentials"));
-    assert!(!format!("{state:?}").contains("hunter2"));
-    std::fs::write(secrets.path().join("password"), "right\n").unwrap();
+    assert_eq!(
+        Search::default().find(format!("{state:?}").as_bytes()),
+        None
+    );
+    std::fs::write(secrets.path().join("password"), format!("{PASSWORD}\n")).unwrap();
     connected(publisher.state()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_changed_on_both_sides_is_used_at_the_next_connection() {
-    let mut server = NatsServer::options().user("cam", "old").start().unwrap();
-    let secrets = secrets(&[("username", "cam"), ("password", "old")]);
+    let old = format!("old-{PASSWORD}");
+    let mut server = NatsServer::options().user("cam", &old).start().unwrap();
+    let secrets = secrets(&[("username", "cam"), ("password", &old)]);
     let publisher = publisher(&server.url(), secrets.path()).await;
     connected(publisher.state()).await;
-    std::fs::write(secrets.path().join("password"), "new").unwrap();
+    std::fs::write(secrets.path().join("password"), PASSWORD).unwrap();
     server
-        .restart_with("authorization { user: cam, password: new }")
+        .restart_with(&format!(
+            "authorization {{ user: cam, password: {PASSWORD:?} }}"
+        ))
         .unwrap();
     let again = |state: &ConnState| matches!(state, ConnState::Connected { number } if *number > 1);
     state_that(&publisher, again).await;
@@ -70,7 +78,7 @@ async fn a_password_changed_on_both_sides_is_used_at_the_next_connection() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn half_a_login_names_the_missing_file() {
-    let server = NatsServer::options().user("cam", "right").start().unwrap();
+    let server = NatsServer::options().user("cam", PASSWORD).start().unwrap();
     let secrets = secrets(&[("username", "cam")]);
     let publisher = publisher(&server.url(), secrets.path()).await;
     let refused = |state: &ConnState| matches!(state, ConnState::Unauthorized { .. });
@@ -80,7 +88,11 @@ async fn half_a_login_names_the_missing_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_logs_in() {
-    logs_in(NatsServer::options().token("t0ken"), &[("token", "t0ken")]).await;
+    logs_in(
+        NatsServer::options().token(PASSWORD),
+        &[("token", PASSWORD)],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +142,7 @@ async fn with_an_authority_given_nothing_is_said_to_a_server_without_tls() {
             "ca.crt",
             &std::fs::read_to_string(certificates.ca()).unwrap(),
         ),
-        ("token", "t0ken"),
+        ("token", PASSWORD),
     ]);
     let publisher = publisher(&server.url(), secrets.path()).await;
     let failed = |state: &ConnState| !state.reason().is_empty();
