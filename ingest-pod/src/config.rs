@@ -147,11 +147,9 @@ impl Config {
             .unwrap_or(DEFAULT_NAMESPACE)
     }
 
-    /// A short hash of everything that is applied in place: equal texts, equal hash.
+    /// Tells one configuration from the next, as the plan does.
     pub fn hash(&self) -> String {
-        let text = format!("{:?}{:?}", self.camera.spec, self.hub.spec);
-        let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, text.as_bytes());
-        id.simple().to_string().chars().take(12).collect()
+        streamhub_crds::spec_hash(&self.camera.spec, &self.hub.spec)
     }
 
     /// Why this configuration cannot follow `old` within one process; `None` when it can.

@@ -4,6 +4,7 @@
 //! turns them into JPEG and hands them to NATS, `link` holds the conversation with NATS, `report` says how
 //! it goes.
 
+pub mod args;
 pub mod backoff;
 pub mod camera;
 pub mod captured;

@@ -1,13 +1,13 @@
 //! `streamhub-ingest`: one camera in, timestamped JPEG frames on NATS out.
 
-mod args;
 mod run;
 
 use clap::Parser as _;
 use std::process::ExitCode;
+use streamhub_ingest::args::Args;
 
 fn main() -> ExitCode {
-    let args = args::Args::parse();
+    let args = Args::parse();
     args.log_format.install(&args.log_level);
     // One TLS provider for the whole process; a second installation can only be this very one.
     let _ = rustls::crypto::ring::default_provider().install_default();

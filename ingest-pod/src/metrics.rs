@@ -92,7 +92,7 @@ pub struct Metrics {
     /// Feedback messages that were not taken.
     pub feedback_rejected: Family<ReasonLabel, Counter>,
     resident: Gauge,
-    cpu: Decimal,
+    cpu: Counter<f64, AtomicU64>,
 }
 
 impl Metrics {
@@ -117,7 +117,7 @@ impl Metrics {
             feedback_accepted: Counter::default(),
             feedback_rejected: Family::default(),
             resident: Gauge::default(),
-            cpu: Decimal::default(),
+            cpu: Counter::default(),
         };
         metrics.register_frames();
         metrics.register_health();
@@ -271,7 +271,7 @@ impl Metrics {
     pub fn render(&self) -> Result<String, std::fmt::Error> {
         if let Some((resident_bytes, cpu_seconds)) = process_usage() {
             self.resident.set(resident_bytes);
-            self.cpu.set(cpu_seconds);
+            self.cpu.inc_by((cpu_seconds - self.cpu.get()).max(0.0));
         }
         let mut text = String::with_capacity(16 * 1024);
         encode(&mut text, &self.registry)?;
@@ -286,7 +286,7 @@ pub fn reference() -> Result<String, std::fmt::Error> {
     let text = metrics.render()?;
     let mut page = String::from(
         "# Metrics of the ingest pod\n\n\
-         Written by `cargo run -p streamhub-ingest --bin metricsgen`; `GET /metrics` answers them in the\n\
+         Written by `scripts/generate`; `GET /metrics` answers them in the\n\
          OpenMetrics format. Every series carries the label `camera`.\n\n\
          | metric | type | labels | meaning |\n|---|---|---|---|\n",
     );

@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::args::{Args, Final};
+use streamhub_ingest::args::{Args, Final};
 
 /// How long a source may take to let its camera go at the end.
 const LETTING_GO: Duration = Duration::from_secs(3);

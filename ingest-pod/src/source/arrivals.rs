@@ -172,11 +172,11 @@ mod tests {
         assert_eq!(arrivals.take(pts(0)), None);
         for n in 0..10_000 {
             arrivals.complete(pts(n));
-            arrivals.held_back("no-reference");
+            arrivals.held_back("no_reference");
         }
         assert!(arrivals.state().under_way.len() <= KEPT);
         let (held, received) = arrivals.drain();
-        assert_eq!(held, [("no-reference", 10_000)]);
+        assert_eq!(held, [("no_reference", 10_000)]);
         assert!(received.len() <= KEPT);
     }
 }

@@ -103,7 +103,7 @@ fn missing(element: &str, why: &str) -> Fault {
     Fault::permanent(
         "MissingElement",
         format!("GStreamer element {element} cannot be used: {why}"),
-        "install the GStreamer plugins that the README lists",
+        "install the packages gstreamer1.0-plugins-base, -good, -bad and gstreamer1.0-libav",
     )
 }
 
@@ -256,12 +256,12 @@ impl ReferenceGuard {
         }
         match self.waiting_since {
             None => Ok(()),
-            Some(_) if unit.late => Err("decoder-late"),
+            Some(_) if unit.late => Err("decoder_late"),
             Some(since) if !self.key_seen && now.duration_since(since) > KEY_FRAME_PATIENCE => {
                 self.waiting_since = None;
                 Ok(())
             }
-            Some(_) => Err("no-reference"),
+            Some(_) => Err("no_reference"),
         }
     }
 }

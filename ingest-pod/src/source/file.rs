@@ -266,7 +266,7 @@ impl<'a> Player<'a> {
         outlet.alive(true);
         self.last = Some(Arc::clone(&content));
         if turn.late {
-            outlet.held_back("file-late", 1);
+            outlet.held_back("file_late", 1);
         } else {
             outlet.frame(Captured {
                 content,

@@ -61,7 +61,7 @@ impl Reader {
             Ok(jpeg) => Some((Arc::new(Content::Jpeg(jpeg)), pts)),
             Err(error) => {
                 tracing::debug!(%error, "broken JPEG from the camera");
-                attempt.outlet.held_back("broken-jpeg", 1);
+                attempt.outlet.held_back("broken_jpeg", 1);
                 None
             }
         }

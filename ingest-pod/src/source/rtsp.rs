@@ -395,13 +395,12 @@ fn depayload(
         }
         gst::PadProbeReturn::Ok
     });
-    let branch = attach(
-        pipeline,
-        &exit,
-        &gst::Caps::new_empty_simple(media),
-        Pace::Live,
-        arrivals,
-    )?;
+    let caps = gst::Caps::new_empty_simple(media);
+    // A camera can be set to another codec while we try.
+    let branch = attach(pipeline, &exit, &caps, Pace::Live, arrivals).map_err(|fault| Fault {
+        permanent: false,
+        ..fault
+    })?;
     start(&[depay, parse])?;
     pad.link(&entry).map_err(|e| unusable(e.to_string()))?;
     Ok((branch, codec))
