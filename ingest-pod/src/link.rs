@@ -59,6 +59,8 @@ impl Link {
         let mut statuses = publisher.statuses(&camera).await?;
         let mut feedback = publisher.feedback().await?;
         let _answers = publisher.serve_next(&camera).await?;
+        // Not before the first leave: another instance may be there to answer.
+        publisher.set_answering(false);
         let mut connection = publisher.state();
         let mut denied = publisher.denied();
         let (trip_done, mut trips) = mpsc::channel::<(u64, bool)>(4);
@@ -232,11 +234,15 @@ impl Link {
     fn apply_fence(&self) {
         let leave = &self.shared.leave;
         match self.fence.state() {
-            FenceState::Held => leave.grant(),
+            FenceState::Held => {
+                leave.grant();
+                self.shared.publisher.set_answering(true);
+            }
             FenceState::Asking => leave.asking(),
             FenceState::Disconnected => leave.revoke(),
             FenceState::Fenced { by } => {
                 leave.revoke();
+                self.shared.publisher.set_answering(false);
                 if self.report.fence_changed(self.fence.state()) {
                     tracing::error!(by = %by.instance, incarnation = by.incarnation, "fenced: a newer instance of this camera publishes");
                     (self.on_fenced)();
@@ -244,6 +250,7 @@ impl Link {
             }
             FenceState::SubjectInUse { by } => {
                 leave.asking();
+                self.shared.publisher.set_answering(false);
                 if self.report.fence_changed(self.fence.state()) {
                     tracing::error!(uid = %by.uid, "another camera publishes on these subjects");
                 }

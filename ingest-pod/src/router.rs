@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use streamhub_crds::Rendition;
-use streamhub_wire::ids::FrameIds;
+use streamhub_wire::ids::{FrameIds, HEARD_LIMIT};
 use streamhub_wire::tick::{Offer, RateGate, TickGrid};
 
 use crate::captured::Captured;
@@ -13,9 +13,6 @@ use crate::slot::Slot;
 
 /// How often the node's clock is compared with the monotonic one.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
-
-/// Ids are UNIX milliseconds or a little more; this one belongs to the year 144,000, and leaves room below 2^53.
-const HIGHEST_BELIEVED: u64 = 1 << 52;
 
 /// Names of renditions that are remembered: four times as many as a camera may have.
 const MOST_RENDITIONS: usize = 64;
@@ -130,7 +127,7 @@ impl Router {
     pub fn heard(&self, rendition: &str, frame_id: u64) {
         let mut state = self.state();
         // What other processes say is not believed beyond what can be true.
-        let absurd = frame_id >= HIGHEST_BELIEVED;
+        let absurd = frame_id >= HEARD_LIMIT;
         let strange = !state.used.contains_key(rendition) && state.used.len() >= MOST_RENDITIONS;
         if absurd || strange {
             return;

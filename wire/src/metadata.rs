@@ -35,7 +35,7 @@ pub struct Metadata {
     pub source: String,
     /// `{module: {event: payload}}`: every configured module is there, `{}` when it has nothing to say.
     pub events: Events,
-    /// Bytes of this payload.
+    /// Bytes of the JPEG, also in a `meta` message, which comes without it.
     pub frame_size: u64,
     /// Version of these fields: 1.
     pub v: u32,

@@ -297,7 +297,7 @@ impl RenditionPublisher {
             return Err(DropReason::TooLarge { limit });
         }
         let at = Instant::now();
-        let sent = self.send(message_id.clone(), jpeg.clone());
+        let sent = self.send(metadata.frame_id, message_id.clone(), jpeg.clone());
         // After the frame itself: the replies that this wakes want the same places of the client.
         self.newest.put(StoredFrame {
             frame_id: metadata.frame_id,
@@ -318,7 +318,7 @@ impl RenditionPublisher {
             .then(|| self.publisher.inner.prefix.meta(camera, rendition).into());
     }
 
-    fn send(&mut self, message_id: String, jpeg: Bytes) -> Result<(), DropReason> {
+    fn send(&mut self, frame_id: u64, message_id: String, jpeg: Bytes) -> Result<(), DropReason> {
         let client = self.publisher.client();
         if !self.publisher.is_connected() {
             return Err(DropReason::NotConnected);
@@ -340,8 +340,15 @@ impl RenditionPublisher {
         if let Some(meta) = &self.meta {
             // The frame is out; a metadata message that finds no room is not worth a drop of its own.
             let payload = Bytes::copy_from_slice(self.header.as_bytes());
-            let _ =
-                at_once(client.publish_with_reply(meta.clone(), self.echo.meta_inbox(), payload));
+            let mut headers = HeaderMap::new();
+            let message_id = format!("{meta}/{frame_id}");
+            headers.insert(MESSAGE_ID_HEADER_NAME, HeaderValue::from(message_id));
+            let _ = at_once(client.publish_with_reply_and_headers(
+                meta.clone(),
+                self.echo.meta_inbox(),
+                headers,
+                payload,
+            ));
         }
         // A barrier that finds no room is owed, and asked for again before the next frame.
         let _ = self.settle_barrier();

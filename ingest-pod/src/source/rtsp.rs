@@ -398,7 +398,7 @@ fn depayload(
     let caps = gst::Caps::new_empty_simple(media);
     // A camera can be set to another codec while we try.
     let branch = attach(pipeline, &exit, &caps, Pace::Live, arrivals).map_err(|fault| Fault {
-        permanent: false,
+        permanent: fault.permanent && fault.reason != "UnsupportedCodec",
         ..fault
     })?;
     start(&[depay, parse])?;

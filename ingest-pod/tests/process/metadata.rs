@@ -233,6 +233,8 @@ async fn a_test_camera_says_everything_and_its_burnt_in_number_is_the_ticks() {
         let id = Metadata::parse(text).unwrap().frame_id;
         if let Some(header) = headers.get(&id) {
             assert_eq!(text, *header);
+            let message_id = meta.headers.as_ref().unwrap().get("Nats-Msg-Id").unwrap();
+            assert_eq!(message_id.as_str(), format!("{}/{id}", meta.subject));
             compared += 1;
         }
     }
