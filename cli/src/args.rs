@@ -142,12 +142,12 @@ pub enum Format {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct ConnectArgs {
-    /// Namespace of the camera
+    /// Namespace of the hub and its cameras
     #[arg(short, long, default_value = "default")]
     pub namespace: String,
-    /// Hub of the camera, for the subject prefix; found by itself while `up` runs here
-    #[arg(long, default_value = "default", conflicts_with = "prefix")]
-    pub hub: String,
+    /// Name of the hub; without it that of the camera, or the only one that a running `up` has, else `default`
+    #[arg(long, conflicts_with = "prefix")]
+    pub hub: Option<String>,
     /// Subject prefix, where the hub sets its own
     #[arg(long, value_name = "SUBJECT")]
     pub prefix: Option<String>,

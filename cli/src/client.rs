@@ -2,6 +2,7 @@
 
 mod connect;
 mod feedback;
+mod find;
 mod snapshot;
 mod status;
 mod tail;
@@ -45,6 +46,11 @@ pub enum ClientError {
         /// What went wrong last.
         reason: String,
     },
+    /// More than one hub could be meant.
+    #[error(
+        "several hubs run here: {0}; choose one with --hub, or with --state-dir where two have the same name"
+    )]
+    Ambiguous(String),
     /// Nothing came in time, or nobody is there.
     #[error("{0}")]
     NotFound(String),
@@ -68,7 +74,9 @@ impl ClientError {
     /// The exit code for it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Name(_) | Self::Settings(_) | Self::Payload(_) => Exit::Usage,
+            Self::Name(_) | Self::Settings(_) | Self::Payload(_) | Self::Ambiguous(_) => {
+                Exit::Usage
+            }
             Self::Unauthorized { .. } => Exit::Unauthorized,
             Self::Unreachable { .. } => Exit::Unreachable,
             Self::NotFound(_) => Exit::NotFound,

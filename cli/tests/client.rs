@@ -5,8 +5,9 @@ mod support;
 use std::time::Duration;
 
 use streamhub_testkit::canary::{PASSWORD, Search};
-use streamhub_testkit::{NatsServer, free_port};
-use support::{finished, streamhub};
+use streamhub_testkit::{Folder, NatsServer, free_port};
+use streamhub_wire::status::CameraStatus;
+use support::{QUIET, Up, finished, streamhub, test_camera};
 
 fn snapshot(url: &str) -> std::process::Command {
     let mut command = streamhub();
@@ -111,4 +112,64 @@ async fn feedback_arrives_on_its_subject_and_an_empty_payload_clears() {
         );
         assert_eq!(message.payload.is_empty(), payload.is_empty());
     }
+}
+
+const LOBBY: &str = "apiVersion: streamhub.dev/v1alpha1\nkind: StreamHub\nmetadata: {name: lobby}\nspec: {nats: {subjectPrefix: site.one}}\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_hub_with_its_own_prefix_is_found_with_and_without_its_name() {
+    use futures::StreamExt as _;
+    let manifests = Folder::new().unwrap();
+    manifests.write("hub.yaml", LOBBY).unwrap();
+    let door = test_camera("door", ", hubRef: {name: lobby}");
+    manifests.write("door.yaml", &door).unwrap();
+    let up = Up::start_in(manifests, QUIET, &[]);
+    up.wait_for_cameras(&["door"]);
+    let nats = async_nats::connect(up.nats_url()).await.unwrap();
+    let mut heard = nats.subscribe("site.one.feedback.>").await.unwrap();
+    nats.flush().await.unwrap();
+    let publisher = nats.clone();
+    tokio::spawn(async move {
+        let status = CameraStatus {
+            camera: "door".into(),
+            ..CameraStatus::default()
+        };
+        loop {
+            let sent = publisher.publish("site.one.status.door", status.to_json().into());
+            sent.await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let run = |args: &[&str], more: &[&str]| {
+        let mut command = streamhub();
+        command.args(args).args(more).env_remove("NATS_URL");
+        finished(command.arg("--state-dir").arg(up.state()))
+    };
+    for hub in [&[][..], &["--hub", "lobby"]] {
+        let (code, out, errors) = run(&["status", "--wait", "2"], hub);
+        assert_eq!(code, 0, "{hub:?}: {errors}");
+        assert!(out.contains("door"), "{out}");
+
+        let (code, _, errors) = run(&["feedback", "send", "ui", "click", "{}"], hub);
+        assert_eq!(code, 0, "{hub:?}: {errors}");
+        let message = tokio::time::timeout(Duration::from_secs(10), heard.next()).await;
+        assert_eq!(
+            message.unwrap().unwrap().subject.as_str(),
+            "site.one.feedback.ui.click"
+        );
+    }
+    let typo = ["--hub", "loby"];
+    let (code, _, errors) = run(&["feedback", "send", "ui", "click", "{}"], &typo);
+    assert_eq!(code, 3, "{errors}");
+    assert!(errors.contains("default/lobby (site.one at"), "{errors}");
+
+    let yard = test_camera("yard", "");
+    up.manifests.write("yard.yaml", &yard).unwrap();
+    up.wait_for_cameras(&["door", "yard"]);
+    let (code, _, errors) = run(&["status"], &[]);
+    assert_eq!(code, 2, "{errors}");
+    assert!(
+        errors.contains("default/default") && errors.contains("default/lobby"),
+        "{errors}"
+    );
 }

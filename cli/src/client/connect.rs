@@ -1,8 +1,8 @@
-//! Finds the hub, and connects to it.
+//! Connects to the hub.
 
 use std::io;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use streamhub_wire::connect::{ConnState, NatsSettings};
@@ -11,9 +11,11 @@ use streamhub_wire::subscribe::Consumer;
 use tempfile::TempDir;
 
 use super::ClientError;
+use super::find::find;
 use crate::args::ConnectArgs;
-use crate::up::runtime::Runtime;
 
+/// The hub of a camera that names none.
+const HUB: &str = "default";
 const LOCAL: &str = "nats://127.0.0.1:4222";
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -30,11 +32,14 @@ pub struct Session {
 impl Session {
     /// Connects, for a camera where one is meant; waits until the server has let us in, at most five seconds.
     pub async fn open(args: &ConnectArgs, camera: Option<&Token>) -> Result<Self, ClientError> {
-        let found = find(args, camera);
+        let found = find(args, camera)?;
         let prefix = match (&args.prefix, found.prefix) {
             (Some(prefix), _) => Prefix::new(prefix)?,
             (None, Some(prefix)) => Prefix::new(prefix)?,
-            (None, None) => Prefix::of_hub(&Token::new(&args.namespace)?, &Token::new(&args.hub)?),
+            (None, None) => {
+                let hub = args.hub.as_deref().unwrap_or(HUB);
+                Prefix::of_hub(&Token::new(&args.namespace)?, &Token::new(hub)?)
+            }
         };
         let own = own_secrets(args).map_err(|source| ClientError::File {
             path: "credentials".into(),
@@ -97,47 +102,6 @@ impl Session {
             reason = refusal => Err(ClientError::Unauthorized { url: self.url.clone(), reason }),
             result = work => result,
         }
-    }
-}
-
-#[derive(Default)]
-struct Found {
-    url: Option<String>,
-    prefix: Option<String>,
-    secrets: Option<PathBuf>,
-}
-
-/// What a running `up` knows of the camera, or of the hub. A URL on the command line means another place.
-fn find(args: &ConnectArgs, camera: Option<&Token>) -> Found {
-    if args.url.is_some() {
-        return Found::default();
-    }
-    let runtimes = match &args.state_dir {
-        Some(dir) => Runtime::read(dir).into_iter().collect(),
-        None => Runtime::find_all(),
-    };
-    let hub = args
-        .prefix
-        .clone()
-        .unwrap_or_else(|| format!("streamhub.{}.{}", args.namespace, args.hub));
-    let mut known = runtimes.iter().flat_map(|runtime| &runtime.cameras);
-    let process = known.find(|process| match camera {
-        Some(camera) => process.namespace == args.namespace && process.name == camera.as_str(),
-        None => process.prefix == hub,
-    });
-    match process {
-        Some(process) => Found {
-            url: Some(process.url.clone()),
-            prefix: Some(process.prefix.clone()),
-            secrets: process.credentials.clone(),
-        },
-        None => Found {
-            url: runtimes
-                .iter()
-                .find_map(|runtime| runtime.nats.as_ref())
-                .map(|nats| nats.url.clone()),
-            ..Found::default()
-        },
     }
 }
 

@@ -214,6 +214,7 @@ impl Cameras {
             let secret = nats.and_then(|nats| nats.credentials_secret_ref.as_ref());
             CameraProcess {
                 namespace: key.namespace.clone(),
+                hub: child.run.hub.metadata.name.clone().unwrap_or_default(),
                 name: key.name.clone(),
                 prefix: child.run.prefix(),
                 url: nats

@@ -36,8 +36,10 @@ pub struct NatsProcess {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CameraProcess {
-    /// Its namespace.
+    /// Its namespace, and its hub's.
     pub namespace: String,
+    /// Its hub.
+    pub hub: String,
     /// Its name.
     pub name: String,
     /// What every subject of its hub begins with.
