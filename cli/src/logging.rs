@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use serde_json::{Map, Value};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -24,6 +25,19 @@ pub fn to_printer(printer: Printer, format: LogFormat) {
             .with_target(false)
             .try_init(),
     };
+}
+
+/// A line for programs of something that did not come from `tracing`, with the same fields.
+pub fn object(level: &str, message: &str) -> Map<String, Value> {
+    let time = jiff::Timestamp::now().to_string();
+    [
+        ("timestamp", time.as_str()),
+        ("level", level),
+        ("message", message),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.into()))
+    .into_iter()
+    .collect()
 }
 
 struct ToPrinter(Printer);

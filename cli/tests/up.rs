@@ -362,3 +362,50 @@ fn a_hub_that_changes_its_prefix_is_refused_and_stays_as_it_was() {
     assert_eq!(up.cameras(), before);
     assert_eq!(up.runtime().unwrap()["cameras"][0]["prefix"], "site.one");
 }
+
+#[test]
+fn every_line_is_json_for_programs_whoever_speaks() {
+    let programs = Folder::new().unwrap();
+    let real = streamhub_testkit::paths::nats_server_bin().unwrap();
+    let worried = format!(
+        "#!/bin/sh\necho '[1] [WRN] \"disk\" is slow' >&2\nexec '{}' \"$@\"\n",
+        real.display()
+    );
+    let server = stand_in(&programs.path().join("nats-server"), &worried);
+    let manifests = Folder::new().unwrap();
+    manifests.write("bad.yaml", "kind: [").unwrap();
+    manifests
+        .write("door.yaml", &test_camera("door", ""))
+        .unwrap();
+    let server = ["--nats-server", server.to_str().unwrap()];
+    let more = [&["--log-format", "json"][..], &server].concat();
+    let mut up = Up::start_in(manifests, QUIET, &more);
+    up.wait_for_cameras(&["door"]);
+    up.process.wait_for_line("is slow", SOON).unwrap();
+    up.process.wait_for_line("given --camera", SOON).unwrap();
+    up.process.signal(Signal::INT).unwrap();
+    assert_eq!(up.process.wait(SOON).unwrap().code(), Some(0));
+
+    let text = up.process.stdout();
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let of = |what: &str| {
+        let says = |line: &&serde_json::Value| {
+            line["message"].as_str().is_some_and(|it| it.contains(what))
+        };
+        lines
+            .iter()
+            .find(says)
+            .unwrap_or_else(|| panic!("no {what:?} in {text}"))
+    };
+    let (nats, door) = (of("is slow"), of("given --camera"));
+    assert_eq!(
+        (&nats["process"], &nats["camera"]),
+        (&"nats".into(), &serde_json::Value::Null)
+    );
+    assert_eq!(door["camera"], "door");
+    of("bad.yaml");
+    assert_eq!(up.process.stderr(), "");
+}

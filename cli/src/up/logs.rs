@@ -3,15 +3,17 @@
 use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+use super::printer::Printer;
+use super::supervisor::Who;
 use crate::args::LogFormat;
-use crate::up::printer::Printer;
+use crate::logging;
 
 const LONGEST_LINE: usize = 8 * 1024;
 
 /// Reads lines until the end of the stream. A line over 8 KiB is cut.
 pub async fn pass_on(
     mut stream: impl AsyncRead + Unpin,
-    name: String,
+    who: Who,
     format: LogFormat,
     keep: fn(&str) -> bool,
     printer: Printer,
@@ -26,7 +28,7 @@ pub async fn pass_on(
                 }
                 continue;
             }
-            say(&line, &name, format, keep, &printer);
+            say(&line, &who, format, keep, &printer);
             line.clear();
         }
         if count == 0 {
@@ -34,41 +36,38 @@ pub async fn pass_on(
         }
     }
     if !line.is_empty() {
-        say(&line, &name, format, keep, &printer);
+        say(&line, &who, format, keep, &printer);
     }
 }
 
-fn say(line: &[u8], name: &str, format: LogFormat, keep: fn(&str) -> bool, printer: &Printer) {
+fn say(line: &[u8], who: &Who, format: LogFormat, keep: fn(&str) -> bool, printer: &Printer) {
     let text = String::from_utf8_lossy(line);
     let text = text.trim_end();
     if !text.is_empty() && keep(text) {
-        printer.log(labelled(text, name, format));
+        printer.log(labelled(text, who, format));
     }
 }
 
-/// A line with its speaker: a prefix for people, a field `camera` for programs.
-fn labelled(line: &str, name: &str, format: LogFormat) -> String {
+/// A line with its speaker: a prefix for people, a field `camera` or `process` for programs.
+fn labelled(line: &str, who: &Who, format: LogFormat) -> String {
     match format {
         LogFormat::Human => {
             let clean: String = line
                 .chars()
                 .filter(|c| !c.is_control() || *c == '\t')
                 .collect();
-            format!("[{name}] {clean}")
+            format!("[{who}] {clean}")
         }
         LogFormat::Json => {
-            let mut object =
-                serde_json::from_str::<Map<String, Value>>(line).unwrap_or_else(|_| {
-                    let mut object = Map::new();
-                    object.insert(
-                        "timestamp".into(),
-                        jiff::Timestamp::now().to_string().into(),
-                    );
-                    object.insert("level".into(), "INFO".into());
-                    object.insert("message".into(), line.into());
-                    object
-                });
-            object.entry("camera").or_insert_with(|| name.into());
+            let mut object = serde_json::from_str::<Map<String, Value>>(line)
+                .unwrap_or_else(|_| logging::object("INFO", line));
+            let field = match who {
+                Who::Nats => "process",
+                Who::Camera(_) => "camera",
+            };
+            object
+                .entry(field)
+                .or_insert_with(|| who.to_string().into());
             Value::Object(object).to_string()
         }
     }
@@ -76,12 +75,21 @@ fn labelled(line: &str, name: &str, format: LogFormat) -> String {
 
 #[cfg(test)]
 mod tests {
+    use streamhub_plan::CameraKey;
+
     use super::*;
+
+    fn door() -> Who {
+        Who::Camera(CameraKey {
+            namespace: "default".into(),
+            name: "door".into(),
+        })
+    }
 
     #[test]
     fn people_see_a_prefix_and_no_control_characters() {
         assert_eq!(
-            labelled("\u{1b}[31mred", "door", LogFormat::Human),
+            labelled("\u{1b}[31mred", &door(), LogFormat::Human),
             "[door] [31mred"
         );
     }
@@ -90,15 +98,25 @@ mod tests {
     fn programs_get_one_json_object_whatever_the_child_said() {
         let own = labelled(
             r#"{"level":"WARN","camera":"mine"}"#,
-            "door",
+            &door(),
             LogFormat::Json,
         );
         assert_eq!(own, r#"{"level":"WARN","camera":"mine"}"#);
         let wrapped: Value =
-            serde_json::from_str(&labelled("boom", "door", LogFormat::Json)).unwrap();
+            serde_json::from_str(&labelled("boom", &door(), LogFormat::Json)).unwrap();
         assert_eq!(
             (&wrapped["camera"], &wrapped["message"]),
             (&"door".into(), &"boom".into())
+        );
+    }
+
+    #[test]
+    fn the_nats_server_is_no_camera() {
+        let line = labelled("[1] [WRN] slow", &Who::Nats, LogFormat::Json);
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            (&line["process"], line.get("camera")),
+            (&"nats".into(), None)
         );
     }
 }

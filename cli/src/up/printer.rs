@@ -10,8 +10,10 @@ use std::time::Duration;
 use crossterm::cursor::MoveToPreviousLine;
 use crossterm::queue;
 use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate};
+use serde_json::Value;
 
-use crate::args::UpOutput;
+use crate::args::{LogFormat, UpOutput};
+use crate::logging;
 
 const QUEUE: usize = 1024;
 
@@ -30,8 +32,8 @@ pub struct Printer {
 }
 
 impl Printer {
-    /// Starts the thread.
-    pub fn start(output: UpOutput) -> io::Result<Self> {
+    /// Starts the thread; `format` is for what it says itself.
+    pub fn start(output: UpOutput, format: LogFormat) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&lost);
@@ -39,7 +41,7 @@ impl Printer {
             .name("printer".into())
             .spawn(move || {
                 // Nobody reads any more: the cameras go on, the queue is emptied unseen.
-                if print(output, &receiver, &counter).is_err() {
+                if print(output, format, &receiver, &counter).is_err() {
                     while receiver.recv().is_ok() {}
                 }
             })?;
@@ -78,16 +80,19 @@ impl Printer {
     }
 }
 
-fn print(output: UpOutput, queue: &Receiver<Message>, lost: &AtomicU64) -> io::Result<()> {
+fn print(
+    output: UpOutput,
+    format: LogFormat,
+    queue: &Receiver<Message>,
+    lost: &AtomicU64,
+) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let mut table: Vec<String> = Vec::new();
     while let Ok(message) = queue.recv() {
         let missed = lost.swap(0, Ordering::Relaxed);
         let mut lines = Vec::new();
         if missed > 0 {
-            lines.push(format!(
-                "({missed} lines were not printed: the output is too slow)"
-            ));
+            lines.push(apology(missed, format));
         }
         match message {
             Message::End(_done) => return Ok(()),
@@ -118,6 +123,14 @@ fn print(output: UpOutput, queue: &Receiver<Message>, lost: &AtomicU64) -> io::R
         }
     }
     Ok(())
+}
+
+fn apology(missed: u64, format: LogFormat) -> String {
+    let text = format!("{missed} lines were not printed: the output is too slow");
+    match format {
+        LogFormat::Human => format!("({text})"),
+        LogFormat::Json => Value::Object(logging::object("WARN", &text)).to_string(),
+    }
 }
 
 /// Log lines scroll above, the table stays below them. Nothing of the terminal's state is changed, so there is
@@ -161,6 +174,13 @@ mod tests {
             visible.starts_with("a log line\nheader\nrow\n"),
             "{visible:?}"
         );
+    }
+
+    #[test]
+    fn programs_are_told_of_lost_lines_as_json() {
+        let line: Value = serde_json::from_str(&apology(4, LogFormat::Json)).unwrap();
+        assert_eq!(line["level"], "WARN");
+        assert!(line["message"].as_str().unwrap().starts_with("4 lines"));
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub async fn run(args: UpArgs) -> Result<(), UpError> {
             UpOutput::Log
         }
     });
-    let printer = Printer::start(output)?;
+    let printer = Printer::start(output, args.log_format)?;
     crate::logging::to_printer(printer.clone(), args.log_format);
 
     let (events, mut event) = mpsc::unbounded_channel();

@@ -207,7 +207,7 @@ impl Task {
             let printer = self.context.printer.clone();
             tokio::spawn(logs::pass_on(
                 stream,
-                self.who.to_string(),
+                self.who.clone(),
                 self.context.format,
                 keep,
                 printer,
@@ -262,7 +262,7 @@ mod tests {
         let (events, mut event) = mpsc::unbounded_channel();
         let context = Context {
             events,
-            printer: Printer::start(UpOutput::Log).unwrap(),
+            printer: Printer::start(UpOutput::Log, LogFormat::Human).unwrap(),
             format: LogFormat::Human,
             hurry: watch::channel(false).1,
         };
