@@ -15,6 +15,7 @@ mod files;
 mod foreign;
 mod ids;
 mod in_place;
+mod long;
 mod metadata;
 mod mistakes;
 mod nats_faults;
