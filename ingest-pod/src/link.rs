@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::hub_clock::now_ms;
-use crate::rendition::Shared;
+use crate::rendition::{LEASE, Shared};
 use crate::report::Report;
 use crate::router::Router;
 
@@ -34,7 +34,7 @@ pub struct Link {
     /// Who may publish.
     pub fence: Fence,
     /// Told once when a higher instance has taken over.
-    pub on_fenced: Box<dyn Fn() + Send>,
+    pub on_fenced: Box<dyn Fn() + Send + Sync>,
     /// Which connection to NATS stands, from 1; 0 while none does.
     pub connection_number: u64,
     /// How often NATS was connected again.
@@ -75,6 +75,7 @@ impl Link {
             refused: String::new(),
         };
         connection.mark_changed();
+        let mut awake = Instant::now();
         loop {
             let deadline = self
                 .fence
@@ -121,6 +122,7 @@ impl Link {
                 }
                 _ = shutdown.wait_for(|ended| *ended) => break,
             };
+            let action = self.after_sleep(&mut awake).or(action);
             self.apply_fence();
             let mut announce = false;
             if let Some(action) = action {
@@ -143,18 +145,19 @@ impl Link {
                 });
             }
         }
+        self.say_goodbye().await;
+        Ok(())
+    }
+
+    /// The last status; waits a moment until it has reached the server.
+    async fn say_goodbye(&self) {
         self.shared.leave.revoke();
         self.report.stopped();
-        let status = self.status();
-        if self
-            .shared
-            .publisher
-            .publish_status(&status, &camera)
-            .is_ok()
-        {
-            self.shared.publisher.close().await;
+        let publisher = &self.shared.publisher;
+        let told = publisher.publish_status(&self.status(), &self.shared.camera);
+        if told.is_ok() {
+            publisher.close().await;
         }
-        Ok(())
     }
 
     /// The status as it is now.
@@ -230,12 +233,27 @@ impl Link {
         }
     }
 
+    /// A process that was frozen for longer than its leave lasts asks for it anew: another instance may have
+    /// taken over, and its status may still wait to be read.
+    fn after_sleep(&mut self, awake: &mut Instant) -> Option<FenceAction> {
+        let slept = std::mem::replace(awake, Instant::now()).elapsed();
+        if slept < LEASE || *self.fence.state() != FenceState::Held {
+            return None;
+        }
+        tracing::warn!(
+            slept_ms = slept.as_millis() as u64,
+            "this process stood still: asking for leave to publish anew"
+        );
+        self.fence.disconnected();
+        Some(self.fence.connected())
+    }
+
     /// Lets the renditions publish, or not, and tells what changed.
     fn apply_fence(&self) {
         let leave = &self.shared.leave;
         match self.fence.state() {
             FenceState::Held => {
-                leave.grant();
+                leave.grant(Instant::now());
                 self.shared.publisher.set_answering(true);
             }
             FenceState::Asking => leave.asking(),

@@ -1,9 +1,9 @@
 //! One rendition: due frames in, JPEG with metadata out. One thread each.
 
+mod leave;
 mod reduction;
 
 use bytes::Bytes;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use streamhub_crds::Rendition;
@@ -17,51 +17,11 @@ use crate::picture::{self, Encoder, Raw, Size, fit};
 use crate::report::{PublishedFrame, Report};
 use crate::router::{Due, Lanes};
 use crate::slot::Slot;
+pub use leave::{LEASE, Leave};
 use reduction::Reduction;
 
 /// More attempts than there are steps of reduction are never needed.
 const MAX_ATTEMPTS: usize = 12;
-
-/// Whether frames may go out, as fencing says; read by every rendition before it encodes.
-#[derive(Debug, Default)]
-pub struct Leave {
-    state: AtomicU8,
-    was_granted: AtomicBool,
-}
-
-impl Leave {
-    const HELD: u8 = 1;
-    const ASKING: u8 = 2;
-
-    /// Fencing allows frames.
-    pub fn grant(&self) {
-        self.state.store(Self::HELD, Ordering::Release);
-        self.was_granted.store(true, Ordering::Relaxed);
-    }
-
-    /// Fencing listens for objections.
-    pub fn asking(&self) {
-        self.state.store(Self::ASKING, Ordering::Release);
-    }
-
-    /// No frames.
-    pub fn revoke(&self) {
-        self.state.store(0, Ordering::Release);
-    }
-
-    /// Before the first leave nothing was promised to anybody: frames of that time are no drops.
-    fn has_begun(&self) -> bool {
-        self.was_granted.load(Ordering::Relaxed)
-    }
-
-    fn check(&self) -> Result<(), &'static str> {
-        match self.state.load(Ordering::Acquire) {
-            Self::HELD => Ok(()),
-            Self::ASKING => Err("fence"),
-            _ => Err("not_connected"),
-        }
-    }
-}
 
 /// What all renditions of a camera share.
 pub struct Shared {
@@ -211,7 +171,7 @@ impl Worker {
     }
 
     fn handle(&mut self, due: &Due) -> Result<(), &'static str> {
-        self.shared.leave.check()?;
+        self.shared.leave.check(Instant::now())?;
         self.describe(due);
         let max_payload = self.shared.publisher.max_payload();
         if max_payload != self.max_payload {
@@ -231,7 +191,7 @@ impl Worker {
             self.metadata.reduced = self.reduction.is_active();
             let bytes = encoded.jpeg.len();
             // Encoding takes time, in which the right to publish may have been lost.
-            self.shared.leave.check()?;
+            self.shared.leave.check(Instant::now())?;
             let started = Instant::now();
             match self.publisher.publish(&mut self.metadata, encoded.jpeg) {
                 Ok(()) => {

@@ -268,7 +268,7 @@ fn fenced_callback(
     args: &Args,
     ends: &mpsc::Sender<Outcome>,
     wanted: &Wanted,
-) -> Box<dyn Fn() + Send> {
+) -> Box<dyn Fn() + Send + Sync> {
     let (stay, ends, wanted) = (
         args.on_permanent_error == Final::Stay,
         ends.clone(),

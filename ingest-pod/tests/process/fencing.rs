@@ -153,3 +153,21 @@ async fn another_camera_on_the_same_subjects_publishes_nothing_until_they_are_fr
         })
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_was_frozen_while_another_took_over_does_not_publish_when_it_thaws() {
+    let nats = NatsServer::start().unwrap();
+    let recording = Recorder::start(&nats.url(), "cam", "main").await;
+    let mut old = start(&nats, None, &[]);
+    old.wait_ready();
+    recording.more(10).await;
+    old.proc.freeze().unwrap();
+    let new = start(&nats, None, &[]);
+    new.wait_ready();
+    recording.more(50).await;
+    old.proc.thaw().unwrap();
+    assert_eq!(old.proc.wait(PATIENCE).unwrap().code(), Some(76));
+    recording.more(25).await;
+    // An id of the old process after one of the new would go back.
+    assert_numbering(&recording.metadata());
+}
