@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::hub::StreamHub;
 use crate::rendition::Rendition;
 use crate::schema;
-use crate::source::{Source, SourceKind};
+use crate::source::{CameraSource, SourceKind};
 use crate::values::ObjectName;
 
 const DESCRIPTION: &str =
@@ -37,7 +37,7 @@ pub struct CameraSpec {
     #[serde(default = "yes")]
     pub enabled: bool,
     /// Where the pictures come from.
-    pub source: Source,
+    pub source: CameraSource,
     /// What is made of the pictures; absent = the hub's defaults, present = exactly these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16), extend(
@@ -66,9 +66,9 @@ impl Camera {
             .unwrap_or_else(|| hub.spec.defaults.frames.clone())
     }
 
-    /// The kind of its source.
+    /// The kind of its source; its fallbacks may be of others.
     pub fn source_kind(&self) -> SourceKind {
-        self.spec.source.kind()
+        self.spec.source.primary.kind()
     }
 }
 

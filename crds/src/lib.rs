@@ -28,14 +28,17 @@ pub use load::{
     validate_hub_update,
 };
 pub use problem::Problem;
-pub use rendition::Rendition;
+pub use rendition::{Floor, Publish, Rendition};
 pub use secret::{Secret, SecretKeyRef, SecretRef, SecretValue};
 pub use source::{
-    FileSource, OnEnd, RtspLocation, RtspSource, Source, SourceKind, TestSource, Transport,
+    CameraSource, CaptureMode, ClockMode, DeviceSelector, FileSource, HttpLocation, HttpSource,
+    OnEnd, RtspClock, RtspLocation, RtspSource, Source, SourceKind, TestSource, Transport,
+    V4l2Source,
 };
 pub use values::{
-    Dimension, FileUri, Fps, InvalidValue, NatsUrl, ObjectName, Quality, RtspUrl, SecretKey,
-    SecretName, SubjectPrefix, SubjectToken, Ttl,
+    ClockOffset, ControlName, ControlValue, DevicePath, Dimension, FileUri, Fourcc, Fps, HttpUrl,
+    InvalidValue, NatsUrl, ObjectName, Quality, RemoteFile, RtspUrl, SecretKey, SecretName,
+    SubjectPrefix, SubjectToken, Ttl,
 };
 
 /// The API group of every kind here.

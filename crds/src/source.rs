@@ -1,25 +1,58 @@
 //! Where pictures come from.
 
+mod file;
+mod http;
+mod rtsp;
+mod test;
+mod v4l2;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use file::{FileSource, OnEnd};
+pub use http::{HttpLocation, HttpSource};
+pub use rtsp::{ClockMode, RtspClock, RtspLocation, RtspSource, Transport};
+pub use test::TestSource;
+pub use v4l2::{CaptureMode, DeviceSelector, V4l2Source};
+
 use crate::schema::rule;
-use crate::secret::{SecretKeyRef, SecretRef};
-use crate::values::{Dimension, FileUri, Fps, InvalidValue, RtspUrl};
+use crate::values::InvalidValue;
 
-const ONE_SOURCE: &str = "exactly one of rtsp, file and test must be set";
+const ONE_SOURCE: &str = "exactly one of rtsp, v4l2, http, file and test must be set";
+const ONE_SOURCE_RULE: &str = "(has(self.rtsp) ? 1 : 0) + (has(self.v4l2) ? 1 : 0) + (has(self.http) ? 1 : 0) + \
+     (has(self.file) ? 1 : 0) + (has(self.test) ? 1 : 0) == 1";
 const ONE_URL: &str = "exactly one of url and urlSecretRef must be set";
+const MOST_FALLBACKS: usize = 4;
 
-/// Where a camera's pictures come from.
+/// A camera's source, and what stands in for it while it is down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "CameraSourceFields", into = "CameraSourceFields")]
+#[schemars(extend("x-kubernetes-validations" = [rule(ONE_SOURCE_RULE, ONE_SOURCE)]))]
+pub struct CameraSource {
+    /// The camera itself.
+    pub primary: Source,
+    /// Sources that are tried in this order while the primary one is down; at most four.
+    pub fallbacks: Vec<Source>,
+}
+
+impl CameraSource {
+    /// The primary source and then its fallbacks, in the order in which they are tried.
+    pub fn all(&self) -> impl Iterator<Item = &Source> {
+        std::iter::once(&self.primary).chain(&self.fallbacks)
+    }
+}
+
+/// One place that pictures come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "SourceFields", into = "SourceFields")]
-#[schemars(extend("x-kubernetes-validations" = [rule(
-    "(has(self.rtsp) ? 1 : 0) + (has(self.file) ? 1 : 0) + (has(self.test) ? 1 : 0) == 1",
-    ONE_SOURCE,
-)]))]
+#[schemars(extend("x-kubernetes-validations" = [rule(ONE_SOURCE_RULE, ONE_SOURCE)]))]
 pub enum Source {
     /// An RTSP camera.
     Rtsp(RtspSource),
+    /// A capture device of the machine, such as a USB camera.
+    V4l2(V4l2Source),
+    /// An HTTP stream.
+    Http(HttpSource),
     /// A video file.
     File(FileSource),
     /// A generated picture.
@@ -31,6 +64,8 @@ impl Source {
     pub fn kind(&self) -> SourceKind {
         match self {
             Self::Rtsp(_) => SourceKind::Rtsp,
+            Self::V4l2(_) => SourceKind::V4l2,
+            Self::Http(_) => SourceKind::Http,
             Self::File(_) => SourceKind::File,
             Self::Test(_) => SourceKind::Test,
         }
@@ -42,6 +77,10 @@ impl Source {
 pub enum SourceKind {
     /// An RTSP camera.
     Rtsp,
+    /// A capture device of the machine.
+    V4l2,
+    /// An HTTP stream.
+    Http,
     /// A video file.
     File,
     /// A generated picture.
@@ -49,10 +88,12 @@ pub enum SourceKind {
 }
 
 impl SourceKind {
-    /// The word used in a manifest: `rtsp`, `file` or `test`.
+    /// The word used in a manifest: `rtsp`, `v4l2`, `http`, `file` or `test`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rtsp => "rtsp",
+            Self::V4l2 => "v4l2",
+            Self::Http => "http",
             Self::File => "file",
             Self::Test => "test",
         }
@@ -66,12 +107,18 @@ impl std::fmt::Display for SourceKind {
 }
 
 /// The source as it is written: exactly one of the fields.
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 struct SourceFields {
     /// An RTSP camera.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rtsp: Option<RtspSource>,
-    /// A video file on the machine, played at the speed of the wall clock.
+    /// A capture device of the machine, such as a USB camera.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    v4l2: Option<V4l2Source>,
+    /// A stream over HTTP: multipart MJPEG, MP4, MPEG-TS or MKV, or HLS; told apart by what the server sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    http: Option<HttpSource>,
+    /// A video file, on the machine or fetched to it, played at the speed of the wall clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     file: Option<FileSource>,
     /// A moving picture with time and frame number in it.
@@ -83,10 +130,17 @@ impl TryFrom<SourceFields> for Source {
     type Error = InvalidValue;
 
     fn try_from(fields: SourceFields) -> Result<Self, Self::Error> {
-        match (fields.rtsp, fields.file, fields.test) {
-            (Some(rtsp), None, None) => Ok(Self::Rtsp(rtsp)),
-            (None, Some(file), None) => Ok(Self::File(file)),
-            (None, None, Some(test)) => Ok(Self::Test(test)),
+        let mut given = [
+            fields.rtsp.map(Self::Rtsp),
+            fields.v4l2.map(Self::V4l2),
+            fields.http.map(Self::Http),
+            fields.file.map(Self::File),
+            fields.test.map(Self::Test),
+        ]
+        .into_iter()
+        .flatten();
+        match (given.next(), given.next()) {
+            (Some(source), None) => Ok(source),
             _ => Err(InvalidValue::new(ONE_SOURCE)),
         }
     }
@@ -94,13 +148,11 @@ impl TryFrom<SourceFields> for Source {
 
 impl From<Source> for SourceFields {
     fn from(source: Source) -> Self {
-        let mut fields = Self {
-            rtsp: None,
-            file: None,
-            test: None,
-        };
+        let mut fields = Self::default();
         match source {
             Source::Rtsp(rtsp) => fields.rtsp = Some(rtsp),
+            Source::V4l2(v4l2) => fields.v4l2 = Some(v4l2),
+            Source::Http(http) => fields.http = Some(http),
             Source::File(file) => fields.file = Some(file),
             Source::Test(test) => fields.test = Some(test),
         }
@@ -108,151 +160,38 @@ impl From<Source> for SourceFields {
     }
 }
 
-/// An RTSP camera.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "RtspFields", into = "RtspFields")]
-#[schemars(extend("x-kubernetes-validations" = [rule("has(self.url) != has(self.urlSecretRef)", ONE_URL)]))]
-pub struct RtspSource {
-    /// Where the camera is.
-    pub location: RtspLocation,
-    /// How media travel.
-    pub transport: Transport,
-    /// Secret with `username` and `password`, and `ca.crt` for a camera whose certificate a private authority signed.
-    pub credentials_secret_ref: Option<SecretRef>,
-}
-
-/// Where an RTSP camera is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RtspLocation {
-    /// Written in the manifest.
-    Url(RtspUrl),
-    /// The whole URL is kept in a Secret, for cameras that want their password in the path or the query.
-    Secret(SecretKeyRef),
-}
-
-/// How an RTSP camera's media travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub enum Transport {
-    /// Inside the RTSP connection: nothing is lost, one port.
-    #[default]
-    Tcp,
-    /// RTP over UDP: what some cameras insist on.
-    Udp,
-}
-
-/// The RTSP source as it is written.
+/// The camera's source as it is written: the fallbacks stand beside the one that is set.
 #[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct RtspFields {
-    /// URL of the stream, `rtsp://` or `rtsps://`, without user and password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    url: Option<RtspUrl>,
-    /// Secret key that holds the whole URL, for cameras that want their password in the path or the query.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    url_secret_ref: Option<SecretKeyRef>,
-    /// How media travel: `tcp` inside the RTSP connection, `udp` beside it.
-    #[serde(default)]
-    transport: Transport,
-    /// Secret with the keys `username` and `password`, and `ca.crt` where a private authority signed the camera's
-    /// certificate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    credentials_secret_ref: Option<SecretRef>,
+struct CameraSourceFields {
+    #[serde(flatten)]
+    primary: SourceFields,
+    /// Sources that are tried in this order while the first is down; once it has been fresh for 30 s again, it is back
+    /// in use. The metadata of the frames name the one in use. Each is written as `source` is, without fallbacks of its
+    /// own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = MOST_FALLBACKS))]
+    fallbacks: Vec<Source>,
 }
 
-impl TryFrom<RtspFields> for RtspSource {
+impl TryFrom<CameraSourceFields> for CameraSource {
     type Error = InvalidValue;
 
-    fn try_from(fields: RtspFields) -> Result<Self, Self::Error> {
-        let location = match (fields.url, fields.url_secret_ref) {
-            (Some(url), None) => RtspLocation::Url(url),
-            (None, Some(reference)) => RtspLocation::Secret(reference),
-            _ => return Err(InvalidValue::new(ONE_URL)),
-        };
+    fn try_from(fields: CameraSourceFields) -> Result<Self, Self::Error> {
+        if fields.fallbacks.len() > MOST_FALLBACKS {
+            return Err(InvalidValue::new("must have at most 4 fallbacks"));
+        }
         Ok(Self {
-            location,
-            transport: fields.transport,
-            credentials_secret_ref: fields.credentials_secret_ref,
+            primary: fields.primary.try_into()?,
+            fallbacks: fields.fallbacks,
         })
     }
 }
 
-impl From<RtspSource> for RtspFields {
-    fn from(source: RtspSource) -> Self {
-        let (url, url_secret_ref) = match source.location {
-            RtspLocation::Url(url) => (Some(url), None),
-            RtspLocation::Secret(reference) => (None, Some(reference)),
-        };
+impl From<CameraSource> for CameraSourceFields {
+    fn from(source: CameraSource) -> Self {
         Self {
-            url,
-            url_secret_ref,
-            transport: source.transport,
-            credentials_secret_ref: source.credentials_secret_ref,
+            primary: source.primary.into(),
+            fallbacks: source.fallbacks,
         }
     }
-}
-
-/// A video file on the machine, played at the speed of the wall clock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct FileSource {
-    /// The file: an absolute path, `file://` and an absolute path, or a path relative to the folder of this document.
-    pub uri: FileUri,
-    /// Rate to play at, in frames per second, written like a rendition's rate; absent = the file's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fps: Option<Fps>,
-    /// What happens at the end of the file: `Loop` begins again, `HoldLast` repeats the last picture, `Stop` ends.
-    #[serde(default)]
-    pub on_end: OnEnd,
-}
-
-/// What happens at the end of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-pub enum OnEnd {
-    /// It begins again.
-    #[default]
-    Loop,
-    /// The last picture is repeated.
-    HoldLast,
-    /// Nothing more is published.
-    Stop,
-}
-
-/// A moving picture with time and frame number in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct TestSource {
-    /// Width in pixels.
-    #[serde(default = "default_width")]
-    pub width: Dimension,
-    /// Height in pixels.
-    #[serde(default = "default_height")]
-    pub height: Dimension,
-    /// Rate in frames per second, written like a rendition's rate.
-    #[serde(default = "default_fps")]
-    pub fps: Fps,
-}
-
-impl Default for TestSource {
-    fn default() -> Self {
-        Self {
-            width: default_width(),
-            height: default_height(),
-            fps: default_fps(),
-        }
-    }
-}
-
-fn default_width() -> Dimension {
-    Dimension::HD_WIDTH
-}
-
-fn default_height() -> Dimension {
-    Dimension::HD_HEIGHT
-}
-
-fn default_fps() -> Fps {
-    Fps::THIRTY
 }

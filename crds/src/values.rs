@@ -2,19 +2,25 @@
 //!
 //! Each carries its own `OpenAPI` schema, so that what Rust refuses an API server refuses too, with the same message.
 
+mod device;
+mod file_uri;
 mod fps;
 mod names;
 mod numbers;
+mod offset;
 mod text;
 mod ttl;
 mod urls;
 
+pub use device::{ControlName, ControlValue, DevicePath, Fourcc};
+pub use file_uri::{FileUri, RemoteFile};
 pub use fps::Fps;
 pub(crate) use names::TOKEN_PATTERN;
 pub use names::{ObjectName, SecretKey, SecretName, SubjectPrefix, SubjectToken};
 pub use numbers::{Dimension, Quality};
+pub use offset::ClockOffset;
 pub use ttl::Ttl;
-pub use urls::{FileUri, NatsUrl, RtspUrl};
+pub use urls::{HttpUrl, NatsUrl, RtspUrl};
 
 /// A value outside what its field allows. The text is the rule's message and never holds the value itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,8 +6,9 @@ use std::str::FromStr;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use streamhub_crds::{
-    Dimension, FileUri, Fps, NatsUrl, ObjectName, Quality, RtspUrl, SecretKey, SecretName,
-    SubjectPrefix, SubjectToken, Ttl, parse,
+    ClockOffset, ControlName, ControlValue, DevicePath, Dimension, FileUri, Fourcc, Fps, HttpUrl,
+    NatsUrl, ObjectName, Quality, RtspUrl, SecretKey, SecretName, SubjectPrefix, SubjectToken, Ttl,
+    parse,
 };
 
 const TABLE: &str = include_str!("mistakes.yaml");
@@ -48,13 +49,13 @@ fn is<T: FromStr>(text: &str) -> bool {
 fn url_like() -> impl Strategy<Value = String> {
     let scheme = prop_oneof![
         3 => "rtsps?://|(nats|tls|wss?)://",
-        1 => "(RTSP|http|file|)(://|:///|:|)",
+        3 => "(https?|gs|s3|file)://",
+        1 => "(RTSP|http|gs|file|)(://|:///|:|)",
     ];
     let user = prop_oneof![3 => Just(String::new()), 1 => "[a:1]{1,3}@"];
-    let host = prop_oneof![3 => "[a-c.1_-]{1,4}", 1 => r"\[[1a:]{1,3}\]", 1 => "[,:%]{0,2}"];
+    let host = prop_oneof![3 => "[a-c.1_-]{1,5}", 1 => r"\[[1a:]{1,3}\]", 1 => "[,:%]{0,2}"];
     let port = prop_oneof![1 => Just(String::new()), 1 => ":[0-9]{1,6}", 1 => ":[0-9a]{0,3}"];
-    let path =
-        prop_oneof![1 => Just(String::new()), 3 => "/[a/@?é]{0,4}", 1 => "[/?#@][a/@?# \n]{0,4}"];
+    let path = prop_oneof![1 => Just(String::new()), 3 => "/[a/@?é]{0,4}", 2 => "(/[a. ]{1,3}){1,3}", 1 => "[/?#@][a/@?# \n]{0,4}"];
     (scheme, user, host, port, path)
         .prop_map(|(scheme, user, host, port, path)| scheme + &user + &host + &port + &path)
 }
@@ -118,10 +119,45 @@ proptest! {
     fn urls_are_read_as_the_schema_admits_them(text in url_like()) {
         let rtsp = camera(&json!({"source": {"rtsp": {"url": text}}}));
         prop_assert_eq!(is::<RtspUrl>(&text), admitted(&rtsp), "{}", text);
+        let http = camera(&json!({"source": {"http": {"url": text}}}));
+        prop_assert_eq!(is::<HttpUrl>(&text), admitted(&http), "{}", text);
         let nats = hub(&json!({"nats": {"url": text}}));
         prop_assert_eq!(is::<NatsUrl>(&text), admitted(&nats), "{}", text);
         let file = camera(&json!({"source": {"file": {"uri": text}}}));
         prop_assert_eq!(is::<FileUri>(&text), admitted(&file), "{}", text);
+    }
+
+    #[test]
+    fn offsets_are_read_as_the_schema_admits_them(text in "-?[01]{0,6}(\\.[0-9]{0,7})?(ms|s|m|)") {
+        let document = camera(&json!({"source": {"rtsp": {"url": "rtsp://a", "clock": {"offset": text}}}}));
+        prop_assert_eq!(is::<ClockOffset>(&text), admitted(&document), "{}", text);
+    }
+
+    #[test]
+    fn offsets_keep_their_value_when_written(micros in -10_000_000_i64..=10_000_000) {
+        let offset = ClockOffset::from_micros(micros).unwrap();
+        prop_assert_eq!(offset.to_string().parse::<ClockOffset>(), Ok(offset));
+    }
+
+    #[test]
+    fn devices_are_read_as_the_schema_admits_them(
+        path in "/dev(/[a-c0.:é ]{0,3}){0,3}|[/a.]{0,6}",
+        fourcc in "[A-Z0-9 ~é\t]{3,5}",
+        control in "[a-c0_A-]{0,3}|[a-z]{60,66}",
+        value in prop_oneof![any::<i64>(), -(1_i64 << 53) - 2..(-(1_i64 << 53) + 2), (1_i64 << 53) - 2..((1_i64 << 53) + 2)],
+    ) {
+        let with = |path: &str, more: Value| {
+            let mut v4l2 = json!({"deviceSelector": {"devicePath": path}});
+            v4l2.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            camera(&json!({"source": {"v4l2": v4l2}}))
+        };
+        prop_assert_eq!(is::<DevicePath>(&path), admitted(&with(&path, json!({}))), "{}", path);
+        let mode = with("/dev/video0", json!({"mode": {"fourcc": fourcc}}));
+        prop_assert_eq!(is::<Fourcc>(&fourcc), admitted(&mode), "{}", fourcc);
+        let named = with("/dev/video0", json!({"controls": {&control: 1}}));
+        prop_assert_eq!(is::<ControlName>(&control), admitted(&named), "{}", control);
+        let valued = with("/dev/video0", json!({"controls": {"gain": value}}));
+        prop_assert_eq!(ControlValue::try_from(value).is_ok(), admitted(&valued), "{}", value);
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use streamhub_crds::{
-    Camera, Dimension, Documents, FileUri, Folders, Fps, OnEnd, RtspLocation, RtspUrl, Source,
-    StreamHub, Transport, load, parse, parse_camera, parse_hub, to_yaml, validate_hub_update,
+    Camera, ClockMode, Dimension, Documents, FileUri, Folders, Fps, HttpUrl, OnEnd, Publish,
+    Quality, RemoteFile, RtspLocation, RtspUrl, Source, SourceKind, StreamHub, Transport, load,
+    parse, parse_camera, parse_hub, to_yaml, validate_hub_update,
 };
 
 const SMALLEST: &str = "\
@@ -27,6 +28,26 @@ spec:
   frames:
     - {name: main, fps: '0.5', quality: 85, meta: true}
     - {name: low, fps: 5.0, width: 640, height: 0x168}
+";
+
+const MANY_SOURCES: &str = "\
+apiVersion: streamhub.dev/v1alpha1
+kind: Camera
+metadata: {name: yard}
+spec:
+  source:
+    rtsp: {url: 'rtsp://10.0.0.7/1', clock: {mode: Rtcp, offset: -0.25s}}
+    fallbacks:
+      - v4l2:
+          deviceSelector: {devicePath: /dev/v4l/by-id/usb-0}
+          mode: {fourcc: MJPG, width: 1280, height: 720, fps: 30}
+          controls: {exposure_auto: 1, gain: -3}
+      - http: {url: 'http://10.0.0.8/video?token=s3cr3t', credentialsSecretRef: {name: yard}}
+      - file: {uri: 's3://films/yard 1.mp4', credentialsSecretRef: {name: s3}, endpoint: 'http://minio:9000'}
+      - test: {fps: 5}
+  frames:
+    - {name: main, fps: 30, quality: 90, publish: Always, floor: {quality: 60, fps: 10, width: 640}}
+    - {name: low, fps: 10, quality: 30, width: 320}
 ";
 
 const LOBBY: &str = "\
@@ -61,7 +82,7 @@ fn five_lines_are_a_camera() {
     assert_eq!(camera.metadata.namespace.as_deref(), Some("default"));
     assert_eq!(camera.spec.hub_ref.name.as_str(), "default");
     assert!(camera.spec.enabled);
-    let Source::Rtsp(rtsp) = &camera.spec.source else {
+    let Source::Rtsp(rtsp) = &camera.spec.source.primary else {
         panic!("{:?}", camera.spec.source);
     };
     assert_eq!(rtsp.transport, Transport::Tcp);
@@ -88,7 +109,7 @@ fn five_lines_are_a_camera() {
 fn what_is_written_is_what_counts() {
     let camera = parse_camera(EVERYTHING).unwrap();
     assert!(!camera.spec.enabled, "no means false, as for kubectl");
-    let Source::File(file) = &camera.spec.source else {
+    let Source::File(file) = &camera.spec.source.primary else {
         panic!("{:?}", camera.spec.source);
     };
     assert_eq!(
@@ -141,8 +162,82 @@ fn what_is_written_is_what_counts() {
 }
 
 #[test]
+fn a_source_may_have_others_that_stand_in_for_it() {
+    let source = parse_camera(MANY_SOURCES).unwrap().spec.source;
+    let kinds: Vec<_> = source.all().map(Source::kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            SourceKind::Rtsp,
+            SourceKind::V4l2,
+            SourceKind::Http,
+            SourceKind::File,
+            SourceKind::Test
+        ]
+    );
+    let Source::Rtsp(rtsp) = &source.primary else {
+        panic!("{source:?}");
+    };
+    assert_eq!(
+        (rtsp.clock.mode, rtsp.clock.offset.as_micros()),
+        (ClockMode::Rtcp, -250_000)
+    );
+    let Source::V4l2(device) = &source.fallbacks[0] else {
+        panic!("{source:?}");
+    };
+    let controls: Vec<_> = device
+        .controls
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.get()))
+        .collect();
+    assert_eq!(controls, [("exposure_auto", 1), ("gain", -3)]);
+    assert!(!format!("{source:?}").contains("s3cr3t"));
+
+    let smallest = parse_camera(SMALLEST).unwrap().spec.source;
+    let Source::Rtsp(rtsp) = &smallest.primary else {
+        panic!("{smallest:?}");
+    };
+    assert_eq!(
+        (rtsp.clock.mode, rtsp.clock.offset.as_micros()),
+        (ClockMode::Auto, 0)
+    );
+    assert!(smallest.fallbacks.is_empty());
+}
+
+#[test]
+fn load_stops_at_the_floor_and_never_raises_anything() {
+    let frames = parse_camera(MANY_SOURCES).unwrap().spec.frames.unwrap();
+    let [main, low] = frames.as_slice() else {
+        panic!("{frames:?}");
+    };
+    assert_eq!(
+        (main.publish, low.publish),
+        (Publish::Always, Publish::OnDemand)
+    );
+    let lowest = |rendition: &streamhub_crds::Rendition, width| {
+        (
+            rendition.lowest_quality().get(),
+            rendition.lowest_fps().as_f64(),
+            rendition.lowest_width(width),
+        )
+    };
+    assert_eq!(lowest(main, 1920), (60, 10.0, 640));
+    assert_eq!(lowest(main, 320), (60, 10.0, 320));
+    assert_eq!(lowest(low, 320), (30, 10.0 / 3.0, 160));
+    let mut high = main.clone();
+    high.floor.quality = Some(Quality::try_from(95).unwrap());
+    high.floor.fps = Some(Fps::whole(60).unwrap());
+    assert_eq!(lowest(&high, 1920), (90, 30.0, 640));
+    assert_eq!(
+        Fps::whole(30).unwrap().third(),
+        Fps::whole(10).unwrap(),
+        "exact"
+    );
+}
+
+#[test]
 fn a_written_object_reads_back_the_same() {
-    for text in [SMALLEST, EVERYTHING] {
+    for text in [SMALLEST, EVERYTHING, MANY_SOURCES] {
         let camera = parse_camera(text).unwrap();
         let written = to_yaml(&camera).unwrap();
         assert_eq!(parse_camera(&written).unwrap(), camera, "{written}");
@@ -355,6 +450,41 @@ fn a_url_shows_neither_query_nor_fragment() {
         "rtsps://10.0.0.7:322/live \"rtsps://10.0.0.7:322/live\""
     );
     assert!(url.is_tls());
+    let url: HttpUrl = "http://10.0.0.7:8080/video?token=hunter2".parse().unwrap();
+    assert_eq!(
+        format!("{url} {url:?}"),
+        "http://10.0.0.7:8080/video \"http://10.0.0.7:8080/video\""
+    );
+}
+
+#[test]
+fn a_file_on_a_server_is_told_from_one_on_the_machine() {
+    let uri = |text: &str| text.parse::<FileUri>().unwrap();
+    assert_eq!(uri("films/http/a.mp4").remote(), None);
+    assert_eq!(uri("file:///films/a.mp4").remote(), None);
+    assert_eq!(
+        uri("https://10.0.0.7:8443/films/a.mp4").remote(),
+        Some(RemoteFile::Http("https://10.0.0.7:8443/films/a.mp4"))
+    );
+    let (bucket, object) = ("films", "door/day 1.mp4");
+    assert_eq!(
+        uri("gs://films/door/day 1.mp4").remote(),
+        Some(RemoteFile::Gs { bucket, object })
+    );
+    assert_eq!(
+        uri("s3://films/door/day 1.mp4").remote(),
+        Some(RemoteFile::S3 { bucket, object })
+    );
+}
+
+#[test]
+fn the_samples_are_valid() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for folder in ["manifests/samples", "manifests/demo"] {
+        let loading = load(&[root.join(folder)], Folders::Flat);
+        assert_eq!(loading.problems, [], "{folder}");
+        assert!(!loading.documents.cameras.is_empty(), "{folder}");
+    }
 }
 
 #[test]

@@ -201,7 +201,15 @@ impl Keeper {
     /// What the document asks for, with the secrets as they are now.
     fn plan(&self, camera: &Camera) -> Result<Plan, Fault> {
         let name = camera.metadata.name.as_deref().unwrap_or_default();
-        match &camera.spec.source {
+        match &camera.spec.source.primary {
+            _ if !camera.spec.source.fallbacks.is_empty() => {
+                Err(not_built("spec.source.fallbacks"))
+            }
+            Source::V4l2(_) => Err(not_built("spec.source.v4l2")),
+            Source::Http(_) => Err(not_built("spec.source.http")),
+            Source::File(file) if file.uri.remote().is_some() => {
+                Err(not_built("spec.source.file.uri on a server"))
+            }
             Source::Rtsp(rtsp) => self.secrets.rtsp(rtsp).map(Plan::Rtsp),
             Source::File(file) => {
                 let path = file.uri.path(&self.media_root);
@@ -230,6 +238,15 @@ impl Keeper {
             },
         }
     }
+}
+
+/// What this build can't do yet.
+fn not_built(field: &str) -> Fault {
+    Fault::permanent(
+        "NotSupported",
+        format!("{field}: this build of streamhub-ingest does not support it"),
+        "use a newer build, or another source",
+    )
 }
 
 /// One attempt, ready to run.

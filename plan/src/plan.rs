@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use streamhub_crds::{Camera, NatsUrl, StreamHub, fingerprint, spec_hash};
+use streamhub_crds::{Camera, NatsUrl, Source, StreamHub, fingerprint, spec_hash};
 
 use crate::key::CameraKey;
 use crate::reason::Reason;
@@ -59,7 +59,8 @@ pub struct Run {
     /// Changes with everything that the process is told: [`spec_hash`] of both documents, which the process reports
     /// of what it runs.
     pub config_hash: String,
-    /// Changes with what can't be taken over in place: identity, hub, NATS server, kind of source, Secrets.
+    /// Changes with what can't be taken over in place: identity, hub, NATS server, kind of source, devices,
+    /// Secrets.
     pub process_hash: String,
     /// Something is wrong, though it runs on: its hub is gone.
     pub notice: Option<Reason>,
@@ -129,16 +130,27 @@ fn decide(
         return Err(Reason::Disabled);
     }
     let (hub, notice) = effective_hub(input, key, camera, facts)?;
-    if let Some(claim) = conflict::claim(camera) {
-        let place = (key.namespace.clone(), claim.identity);
-        if let Some(older) = holders.get(&place) {
+    let wanted: Vec<_> = conflict::claims(camera)
+        .into_iter()
+        .map(|claim| {
+            let namespace = if claim.everywhere {
+                String::new()
+            } else {
+                key.namespace.clone()
+            };
+            ((namespace, claim.identity), claim.shown)
+        })
+        .collect();
+    // All or nothing: a camera that does not run holds nothing.
+    for (place, shown) in &wanted {
+        if let Some(older) = holders.get(place) {
             return Err(Reason::Conflict {
                 older: older.clone(),
-                url: claim.shown,
+                what: shown.clone(),
             });
         }
-        holders.insert(place, key.clone());
     }
+    holders.extend(wanted.into_iter().map(|(place, _)| (place, key.clone())));
     Ok(run(camera, hub, facts, notice))
 }
 
@@ -189,6 +201,7 @@ fn run(camera: &Camera, hub: StreamHub, facts: &Facts, notice: Option<Reason>) -
         "hub": hub.metadata.name,
         "nats": hub.spec.nats,
         "source": camera.source_kind().as_str(),
+        "devices": devices(&camera),
         "secrets": secrets,
     });
     Run {
@@ -199,6 +212,17 @@ fn run(camera: &Camera, hub: StreamHub, facts: &Facts, notice: Option<Reason>) -
         hub,
         notice,
     }
+}
+
+/// The devices that its process must be given.
+fn devices(camera: &Camera) -> Vec<&str> {
+    let mut devices = Vec::new();
+    for source in camera.spec.source.all() {
+        if let Source::V4l2(v4l2) = source {
+            devices.push(v4l2.device_selector.device_path.as_str());
+        }
+    }
+    devices
 }
 
 fn written_hub<'a>(camera: &Camera, hubs: &'a [StreamHub]) -> Option<&'a StreamHub> {

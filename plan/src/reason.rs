@@ -14,15 +14,15 @@ pub enum Reason {
         /// The name that was looked for.
         hub: String,
     },
-    /// An older camera of the namespace has the same URL.
+    /// An older camera of the namespace has the same URL, or one of any namespace the same device.
     #[error(
-        "camera {older} is older and reads the same URL {url}; use that one, give it more renditions, or disable it"
+        "camera {older} is older and reads the same {what}; use that one, give it more renditions, or disable it"
     )]
     Conflict {
-        /// The one that keeps the URL.
+        /// The one that keeps it.
         older: CameraKey,
-        /// The URL, or the Secret that holds it; without anything secret.
-        url: String,
+        /// The URL, the Secret that holds it, or the device; without anything secret.
+        what: String,
     },
     /// Neither its hub nor the installation names a NATS server.
     #[error(

@@ -98,10 +98,73 @@ fn of_two_cameras_with_one_url_the_older_wins_however_it_is_spelled() {
     let ages = [(key("a"), facts(2)), (key("b"), facts(1))].into();
     let plan = planned_with(&cameras, &[], &ages, Some(&url()));
     assert!(plan.runs.contains_key(&key("b")));
-    let Reason::Conflict { older, url } = &plan.refused[&key("a")] else {
+    let Reason::Conflict { older, what } = &plan.refused[&key("a")] else {
         panic!("{plan:?}")
     };
-    assert_eq!((older, url.as_str()), (&key("b"), "rtsp://10.0.0.7/1"));
+    assert_eq!((older, what.as_str()), (&key("b"), "URL rtsp://10.0.0.7/1"));
+}
+
+#[test]
+fn a_device_is_held_by_one_camera_of_the_machine_even_as_a_fallback() {
+    let device = |path: &str| format!("v4l2: {{deviceSelector: {{devicePath: {path}}}}}");
+    let standby = |path: &str| format!("test: {{}}, fallbacks: [{{{}}}]", device(path));
+    let mut elsewhere = camera("d", &device("/dev//video0"), "");
+    elsewhere.metadata.namespace = Some("site2".into());
+    let cameras = [
+        camera("a", &device("/dev/video0"), ""),
+        camera("b", &device("/dev/video1"), ""),
+        camera("c", &standby("/dev/video0"), ""),
+        elsewhere.clone(),
+        camera("e", &standby("/dev/video2"), ""),
+        camera("f", &device("/dev/video2"), ""),
+    ];
+    let plan = planned(&cameras, &[]);
+    let running: Vec<_> = plan.runs.keys().map(ToString::to_string).collect();
+    assert_eq!(running, ["default/a", "default/b", "default/e"]);
+    assert_eq!(
+        plan.refused[&key("c")].to_string(),
+        "camera default/a is older and reads the same device /dev/video0; use that one, give it more renditions, or disable it"
+    );
+    assert_eq!(
+        plan.refused[&streamhub_plan::CameraKey::of(&elsewhere)].word(),
+        "Conflict"
+    );
+}
+
+#[test]
+fn a_url_is_held_by_the_source_of_one_camera_and_by_no_fallback() {
+    let cameras = [
+        camera("a", "http: {url: 'http://10.0.0.7/video?token=canary'}", ""),
+        camera(
+            "b",
+            "http: {url: 'http://10.0.0.7:80/video?token=canary'}",
+            "",
+        ),
+        camera(
+            "c",
+            "test: {}, fallbacks: [{http: {url: 'http://10.0.0.7/video?token=canary'}}]",
+            "",
+        ),
+        camera("d", "http: {urlSecretRef: {name: x, key: k}}", ""),
+        camera("e", "rtsp: {urlSecretRef: {name: x, key: k}}", ""),
+    ];
+    let plan = planned(&cameras, &[]);
+    let refused: Vec<_> = plan.refused.keys().map(ToString::to_string).collect();
+    assert_eq!(refused, ["default/b", "default/e"]);
+    assert!(!format!("{:?}", plan.refused).contains("canary"));
+}
+
+#[test]
+fn a_camera_that_is_refused_holds_nothing() {
+    let device = "v4l2: {deviceSelector: {devicePath: /dev/video0}}";
+    let cameras = [
+        camera("a", RTSP, ""),
+        camera("b", &format!("{RTSP}, fallbacks: [{{{device}}}]"), ""),
+        camera("c", device, ""),
+    ];
+    let plan = planned(&cameras, &[]);
+    let refused: Vec<_> = plan.refused.keys().map(ToString::to_string).collect();
+    assert_eq!(refused, ["default/b"]);
 }
 
 #[test]
@@ -148,6 +211,28 @@ fn only_the_keys_that_mean_something_are_handed_over() {
     assert_eq!(
         run.secrets,
         [need("address", &["url"]), need("both", &both)]
+    );
+}
+
+#[test]
+fn the_secrets_of_all_sources_are_handed_over() {
+    let source = "http: {urlSecretRef: {name: address, key: url}, credentialsSecretRef: {name: login}}, \
+                  fallbacks: [{file: {uri: 's3://films/a.mp4', credentialsSecretRef: {name: bucket}}}, \
+                  {rtsp: {url: 'rtsp://h/1', credentialsSecretRef: {name: standby}}}]";
+    let run = &planned(&[camera("door", source, "")], &[]).runs[&key("door")];
+    let needs: Vec<_> = run
+        .secrets
+        .iter()
+        .map(|need| format!("{}: {}", need.name, need.keys.join(" ")))
+        .collect();
+    assert_eq!(
+        needs,
+        [
+            "address: url",
+            "bucket: ca.crt key.json password username",
+            "login: ca.crt password username",
+            "standby: ca.crt password username"
+        ]
     );
 }
 

@@ -17,7 +17,7 @@ type Drawn = (u8, u8, bool, u8, u64);
 fn world() -> impl Strategy<Value = (Vec<Drawn>, Vec<u8>)> {
     let drawn = (
         0..8_u8,
-        0..6_u8,
+        0..9_u8,
         prop::bool::weighted(0.8),
         0..3_u8,
         0..4_u64,
@@ -35,6 +35,9 @@ fn documents(
         let source = match source {
             0..4 => format!("rtsp: {{url: 'rtsp://10.0.0.{source}/1'}}"),
             4 => "test: {}".to_owned(),
+            5 => "http: {url: 'http://10.0.0.1/1'}".to_owned(),
+            6 => "v4l2: {deviceSelector: {devicePath: /dev/video0}}".to_owned(),
+            7 => "rtsp: {url: 'rtsp://10.0.0.1/1'}, fallbacks: [{v4l2: {deviceSelector: {devicePath: /dev/video0}}}]".to_owned(),
             _ => "file: {uri: x.mp4}".to_owned(),
         };
         let hub = ["default", "h1", "h2"][usize::from(hub)];
@@ -84,18 +87,20 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn every_camera_runs_or_has_a_reason_and_no_url_is_opened_twice(world in world()) {
+    fn every_camera_runs_or_has_a_reason_and_nothing_is_opened_twice(world in world()) {
         let (cameras, hubs, known) = documents(&world);
         let plan = planned_with(&cameras, &hubs, &known, Some(&url()));
         let all: BTreeSet<CameraKey> = cameras.iter().map(CameraKey::of).collect();
         let decided: BTreeSet<CameraKey> = plan.runs.keys().chain(plan.refused.keys()).cloned().collect();
         prop_assert_eq!(&decided, &all);
         prop_assert_eq!(plan.runs.len() + plan.refused.len(), all.len());
-        let urls: Vec<String> = plan.runs.values().filter_map(|run| match &run.camera.spec.source {
+        let opened: Vec<String> = plan.runs.values().flat_map(|run| run.camera.spec.source.all()).filter_map(|source| match source {
             streamhub_crds::Source::Rtsp(rtsp) => Some(format!("{:?}", rtsp.location)),
+            streamhub_crds::Source::Http(http) => Some(format!("{:?}", http.location)),
+            streamhub_crds::Source::V4l2(v4l2) => Some(format!("{:?}", v4l2.device_selector)),
             _ => None,
         }).collect();
-        prop_assert_eq!(urls.iter().collect::<BTreeSet<_>>().len(), urls.len());
+        prop_assert_eq!(opened.iter().collect::<BTreeSet<_>>().len(), opened.len());
     }
 
     #[test]
@@ -120,7 +125,7 @@ proptest! {
     }
 
     #[test]
-    fn a_change_of_one_camera_touches_at_most_those_that_want_the_same_url(world in world(), change in 0..8_u8) {
+    fn a_change_of_one_camera_touches_at_most_those_that_want_the_same_thing(world in world(), change in 0..8_u8) {
         let (mut cameras, hubs, known) = documents(&world);
         let before = planned_with(&cameras, &hubs, &known, Some(&url()));
         let changed = key(&format!("c{change}"));

@@ -87,7 +87,9 @@ impl Cameras {
         let mut done = true;
         for (key, run) in &mut plan.runs {
             // A process is told its folder once, so another folder is another process.
-            if let (Source::File(_), Some(folder)) = (&run.camera.spec.source, folders.get(key)) {
+            let mut sources = run.camera.spec.source.all();
+            let reads_files = sources.any(|source| matches!(source, Source::File(_)));
+            if let (true, Some(folder)) = (reads_files, folders.get(key)) {
                 run.process_hash.push_str(&folder.to_string_lossy());
             }
         }

@@ -80,6 +80,10 @@ fn fields(path: &str, schema: &Value, rows: &mut Vec<String>) {
 
 /// What stands below a field: its fields, those of its items, or those behind its keys.
 fn below(path: &str, schema: &Value, rows: &mut Vec<String>) {
+    // The same fields as of the source that they stand beside.
+    if path.ends_with(".fallbacks") {
+        return;
+    }
     if let Some(items) = schema.get("items") {
         fields(&format!("{path}[]"), items, rows);
     } else if let Some(values) = schema.get("additionalProperties") {

@@ -68,6 +68,13 @@ impl Fps {
         Duration::from_nanos(u64::from(self.den) * 1_000_000_000 / u64::from(self.num))
     }
 
+    /// A third of the rate: a rendition's floor when none is given. It need not have a written form.
+    #[must_use]
+    pub fn third(self) -> Self {
+        // 99999 at most, so that three times as much is still one.
+        Self::reduced(self.num, self.den * 3).unwrap_or(self)
+    }
+
     fn reduced(num: u32, den: u32) -> Option<Self> {
         let divisor = gcd(num, den);
         let (num, den) = (num.checked_div(divisor)?, den.checked_div(divisor)?);

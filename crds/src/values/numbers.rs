@@ -78,6 +78,9 @@ impl JsonSchema for Dimension {
 pub struct Quality(u8);
 
 impl Quality {
+    /// 40: what load may take a rendition to when its floor says nothing.
+    pub const FLOOR: Self = Self(40);
+
     /// The quality on libjpeg's scale.
     pub const fn get(self) -> u8 {
         self.0

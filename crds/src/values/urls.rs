@@ -1,31 +1,30 @@
-//! Addresses of cameras, files and NATS servers.
+//! Addresses of cameras and NATS servers.
 
-use std::ffi::OsString;
 use std::fmt;
-use std::os::unix::ffi::OsStringExt as _;
-use std::path::{Path, PathBuf};
 
 use super::text::{shown_as_written, text_type};
 use crate::schema::rule;
 
-/// Perhaps a user, which another rule refuses by name; a host; perhaps a port up to 65535; perhaps a path.
-const HOST_AND_REST: &str = concat!(
+/// Perhaps a user, which another rule refuses by name; a host; perhaps a port up to 65535.
+pub(super) const HOST: &str = concat!(
     r"([^/?#]*@)?([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])",
     "(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?",
-    r"([/?][^\\x00-\\x20#]*)?$"
 );
+/// Perhaps a path or a query.
+const REST: &str = r"([/?][^\\x00-\\x20#]*)?$";
 const RTSP_MESSAGE: &str =
     "must be rtsp:// or rtsps://, then a host and, where needed, a port and a path";
-const RTSP_USERINFO: &str = "must not contain a user or password: put them into a Secret with the keys username and password, and name it in credentialsSecretRef";
+const LOGIN_IN_URL: &str = "must not contain a user or password: put them into a Secret with the keys username and password, and name it in credentialsSecretRef";
+const HTTP_MESSAGE: &str =
+    "must be http:// or https://, then a host and, where needed, a port and a path";
 const NATS_MESSAGE: &str =
     "must be nats://, tls://, ws:// or wss://, then one host and, where needed, a port";
 const NATS_USERINFO: &str = "must not contain a user, password or token: put them into a Secret and name it in credentialsSecretRef";
-const FILE_MESSAGE: &str = "must be a local file: a path, or file:// and an absolute path";
 
 fn url_rules(schemes: &str, message: &str, userinfo: &str) -> Vec<serde_json::Value> {
     vec![
         rule(
-            &format!("self.matches('^({schemes})://{HOST_AND_REST}')"),
+            &format!("self.matches('^({schemes})://{HOST}{REST}')"),
             message,
         ),
         rule("!self.matches('^[a-z]+://[^/?#]*@')", userinfo),
@@ -57,7 +56,7 @@ fn check_url(
     before.map(|_| userinfo)
 }
 
-fn is_host_and_port(text: &str) -> bool {
+pub(super) fn is_host_and_port(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (text, None),
@@ -86,38 +85,55 @@ fn is_host_and_port(text: &str) -> bool {
     port_is_good && host_is_good
 }
 
+/// Shows neither query nor fragment in `Display` and `Debug`.
+macro_rules! shown_without_query {
+    ($name:ident, $tls:literal) => {
+        impl $name {
+            /// Scheme, host, port and path: what logs, statuses and frame metadata may show.
+            pub fn public(&self) -> &str {
+                self.as_str().split(['?', '#']).next().unwrap_or_default()
+            }
+
+            /// Whether the connection is to be encrypted.
+            pub fn is_tls(&self) -> bool {
+                self.as_str().starts_with($tls)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(self.public())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(self.public(), formatter)
+            }
+        }
+    };
+}
+
 text_type! {
     /// Where an RTSP camera is: `rtsp://` or `rtsps://`, with no user or password in it.
     ///
     /// A query may still carry a token, so `Display` and `Debug` show only scheme, host, port and path.
     RtspUrl, min 1, max 1024,
-    rules url_rules("rtsps?", RTSP_MESSAGE, RTSP_USERINFO),
-    check |text| check_url(text, &["rtsp", "rtsps"], RTSP_MESSAGE, RTSP_USERINFO)
+    rules url_rules("rtsps?", RTSP_MESSAGE, LOGIN_IN_URL),
+    check |text| check_url(text, &["rtsp", "rtsps"], RTSP_MESSAGE, LOGIN_IN_URL)
 }
 
-impl RtspUrl {
-    /// Scheme, host, port and path: what logs, statuses and frame metadata may show.
-    pub fn public(&self) -> &str {
-        self.as_str().split(['?', '#']).next().unwrap_or_default()
-    }
+shown_without_query!(RtspUrl, "rtsps://");
 
-    /// Whether the connection is to be encrypted.
-    pub fn is_tls(&self) -> bool {
-        self.as_str().starts_with("rtsps://")
-    }
+text_type! {
+    /// Where an HTTP stream is: `http://` or `https://`, with no user or password in it.
+    ///
+    /// A query may still carry a token, so `Display` and `Debug` show only scheme, host, port and path.
+    HttpUrl, min 1, max 1024,
+    rules url_rules("https?", HTTP_MESSAGE, LOGIN_IN_URL),
+    check |text| check_url(text, &["http", "https"], HTTP_MESSAGE, LOGIN_IN_URL)
 }
-
-impl fmt::Display for RtspUrl {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.public())
-    }
-}
-
-impl fmt::Debug for RtspUrl {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.public(), formatter)
-    }
-}
+shown_without_query!(HttpUrl, "https://");
 
 text_type! {
     /// Where a NATS server is: `nats://`, `tls://`, `ws://` or `wss://`, with no user, password or token in it.
@@ -126,46 +142,3 @@ text_type! {
     check |text| check_url(text, &["nats", "tls", "ws", "wss"], NATS_MESSAGE, NATS_USERINFO)
 }
 shown_as_written!(NatsUrl);
-
-text_type! {
-    /// Where a local file is: an absolute path, `file://` and an absolute path, or a path relative to the folder of
-    /// the document that names it.
-    FileUri, min 1, max 4096,
-    rules vec![rule("!self.matches('^[A-Za-z][A-Za-z0-9+.-]*://') || self.startsWith('file:///')", FILE_MESSAGE)],
-    check |text| {
-        let remote = text.split_once("://").is_some_and(|(scheme, _)| {
-            scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-                && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'.' | b'-'))
-        });
-        (remote && !text.starts_with("file:///")).then_some(FILE_MESSAGE)
-    }
-}
-shown_as_written!(FileUri);
-
-impl FileUri {
-    /// The path that is meant, a relative one below `folder`. `%xx` in a `file://` form stands for one byte.
-    pub fn path(&self, folder: &Path) -> PathBuf {
-        match self.as_str().strip_prefix("file://") {
-            Some(encoded) => decoded(encoded),
-            None => folder.join(self.as_str()),
-        }
-    }
-}
-
-fn decoded(encoded: &str) -> PathBuf {
-    let mut bytes = Vec::with_capacity(encoded.len());
-    let mut rest = encoded;
-    while let Some(at) = rest.find('%') {
-        let (before, escape) = rest.split_at(at);
-        bytes.extend_from_slice(before.as_bytes());
-        let byte = escape
-            .get(1..3)
-            .filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        bytes.push(byte.unwrap_or(b'%'));
-        let used = if byte.is_some() { 3 } else { 1 };
-        rest = escape.get(used..).unwrap_or_default();
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    OsString::from_vec(bytes).into()
-}
