@@ -4,6 +4,7 @@
 //! its guard. What it needs on the machine, `scripts/setup test` installs; where something is missing
 //! the error says so.
 
+pub mod badcam;
 pub mod canary;
 pub mod certificates;
 pub mod credentials;
@@ -15,6 +16,7 @@ pub mod rtsp;
 pub mod testcam;
 pub mod wait;
 
+pub use badcam::Badcam;
 pub use certificates::Certificates;
 pub use credentials::JwtAccount;
 pub use folder::Folder;

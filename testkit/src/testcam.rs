@@ -4,7 +4,7 @@
 
 mod codec;
 mod feed;
-mod film;
+pub(crate) mod film;
 mod mount;
 mod server;
 

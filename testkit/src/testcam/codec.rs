@@ -29,8 +29,12 @@ impl Codec {
     /// Brings a demuxed stream into whole access units that each stand for themselves.
     pub(super) fn parser(self) -> &'static str {
         match self {
-            Self::H264 => "h264parse ! video/x-h264,stream-format=byte-stream,alignment=au",
-            Self::H265 => "h265parse ! video/x-h265,stream-format=byte-stream,alignment=au",
+            Self::H264 => {
+                "h264parse config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au"
+            }
+            Self::H265 => {
+                "h265parse config-interval=-1 ! video/x-h265,stream-format=byte-stream,alignment=au"
+            }
             Self::Mjpeg => "jpegparse",
         }
     }

@@ -14,7 +14,7 @@ const READING: ClockTime = ClockTime::from_seconds(30);
 
 /// One access unit; times count from the first unit of the film.
 #[derive(Debug)]
-pub(super) struct Unit {
+pub(crate) struct Unit {
     pub buffer: gst::Buffer,
     pub decode: ClockTime,
     pub present: ClockTime,
@@ -22,7 +22,7 @@ pub(super) struct Unit {
 
 /// All of a file's video.
 #[derive(Debug)]
-pub(super) struct Film {
+pub(crate) struct Film {
     pub codec: Codec,
     pub caps: gst::Caps,
     pub units: Vec<Unit>,
