@@ -13,6 +13,7 @@ pub mod nats;
 pub mod paths;
 pub mod process;
 pub mod rtsp;
+pub mod table;
 pub mod testcam;
 pub mod wait;
 
@@ -25,4 +26,5 @@ pub use paths::{cache_dir, clip, footage, free_port, repository, target_bin};
 pub use process::Proc;
 pub use rtsp::{Testcam, TestcamOptions, Vlc};
 pub use rustix::process::Signal;
+pub use table::Table;
 pub use wait::{eventually, eventually_async};
