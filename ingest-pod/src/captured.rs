@@ -1,5 +1,7 @@
 //! A picture as it comes from a source, shared by all renditions without a copy.
 
+pub mod signalled;
+
 use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer_video as gst_video;
@@ -9,7 +11,7 @@ use std::time::Instant;
 use streamhub_wire::metadata::CaptureSource;
 
 use crate::picture::{
-    Colour, Layout, Matrix, Plane, Pool, Range, Raw, Size,
+    Colour, Depth, Layout, Plane, Pool, Raw, Size,
     jpeg::{self, Decoder},
 };
 
@@ -31,9 +33,17 @@ pub enum Content {
     /// A whole JPEG from the camera.
     Jpeg(CameraJpeg),
     /// A decoded picture in system memory.
-    Video(Box<gst_video::VideoFrame<gst_video::video_frame::Readable>>),
+    Video(Box<Video>),
     /// A picture in memory of our own.
     Still(Still),
+}
+
+/// A decoded picture and what its samples mean.
+pub struct Video {
+    /// The samples.
+    pub frame: gst_video::VideoFrame<gst_video::video_frame::Readable>,
+    /// From [`signalled::colour`].
+    pub colour: Colour,
 }
 
 /// A camera's JPEG, decoded at most once however many renditions need its planes.
@@ -97,6 +107,7 @@ impl JpegDecoder {
 /// A picture in memory that is given back to a pool at the end.
 pub struct Still {
     layout: Layout,
+    depth: Depth,
     size: Size,
     colour: Colour,
     planes: [(Bytes, usize); 3],
@@ -110,6 +121,7 @@ impl Still {
             .map(|plane| (pool.copy(plane.data), plane.stride));
         Self {
             layout: raw.layout(),
+            depth: raw.depth(),
             size: raw.size(),
             colour: raw.colour(),
             planes,
@@ -121,50 +133,52 @@ impl Still {
         let [y, u, v] = &self.planes;
         let planes = [y, u, v].map(|(data, stride)| Plane::new(data, *stride));
         let used = planes.get(..self.layout.planes()).unwrap_or(&planes);
-        Raw::new(self.layout, self.size, self.colour, used)
+        Raw::deep(self.layout, self.depth, self.size, self.colour, used)
     }
 }
 
-/// Decoded planes of a GStreamer frame, borrowed.
-pub fn raw_of(
-    frame: &gst_video::VideoFrame<gst_video::video_frame::Readable>,
-) -> Option<Result<Raw<'_>, crate::picture::Error>> {
-    let layout = match frame.format() {
-        gst_video::VideoFormat::I420 => Layout::I420,
-        gst_video::VideoFormat::Nv12 => Layout::Nv12,
-        gst_video::VideoFormat::Y42b => Layout::I422,
-        gst_video::VideoFormat::Y444 => Layout::I444,
-        gst_video::VideoFormat::Gray8 => Layout::Gray8,
-        _ => return None,
-    };
-    let mut planes = [Plane::new(&[], 0); 3];
-    for (index, (plane, stride)) in planes
-        .iter_mut()
-        .zip(frame.plane_stride())
-        .take(layout.planes())
-        .enumerate()
-    {
-        let stride = usize::try_from(*stride).ok()?;
-        *plane = Plane::new(frame.plane_data(index as u32).ok()?, stride);
-    }
-    let used = planes.get(..layout.planes())?;
-    let size = Size::new(frame.width(), frame.height());
-    Some(Raw::new(layout, size, colour_of(frame.info()), used))
-}
+/// Raw formats that are taken as they are, best first: a decoder that makes another one is converted.
+pub const FORMATS: [(gst_video::VideoFormat, Layout, Depth); 16] = {
+    use gst_video::VideoFormat as F;
+    [
+        (F::I420, Layout::I420, Depth::Eight),
+        (F::Nv12, Layout::Nv12, Depth::Eight),
+        (F::Y42b, Layout::I422, Depth::Eight),
+        (F::Y444, Layout::I444, Depth::Eight),
+        (F::Gray8, Layout::Gray8, Depth::Eight),
+        (F::Y41b, Layout::I411, Depth::Eight),
+        (F::I42010le, Layout::I420, Depth::Low(10)),
+        (F::P01010le, Layout::Nv12, Depth::High),
+        (F::I42210le, Layout::I422, Depth::Low(10)),
+        (F::Y44410le, Layout::I444, Depth::Low(10)),
+        (F::I42012le, Layout::I420, Depth::Low(12)),
+        (F::P012Le, Layout::Nv12, Depth::High),
+        (F::I42212le, Layout::I422, Depth::Low(12)),
+        (F::Y44412le, Layout::I444, Depth::Low(12)),
+        (F::P016Le, Layout::Nv12, Depth::High),
+        (F::Gray16Le, Layout::Gray8, Depth::Low(16)),
+    ]
+};
 
-/// What the samples mean, as the stream says; where it says nothing, limited range and the matrix
-/// that is customary for the size.
-fn colour_of(info: &gst_video::VideoInfo) -> Colour {
-    let colorimetry = info.colorimetry();
-    let range = match colorimetry.range() {
-        gst_video::VideoColorRange::Range0_255 => Range::Full,
-        _ => Range::Limited,
-    };
-    let matrix = match colorimetry.matrix() {
-        gst_video::VideoColorMatrix::Bt709 => Matrix::Bt709,
-        gst_video::VideoColorMatrix::Bt2020 => Matrix::Bt2020,
-        gst_video::VideoColorMatrix::Unknown if info.height() > 576 => Matrix::Bt709,
-        _ => Matrix::Bt601,
-    };
-    Colour { range, matrix }
+impl Video {
+    /// The planes, borrowed; `None` for a format that is not one of [`FORMATS`].
+    pub fn raw(&self) -> Option<Result<Raw<'_>, crate::picture::Error>> {
+        let frame = &self.frame;
+        let (_, layout, depth) = FORMATS
+            .into_iter()
+            .find(|(format, ..)| *format == frame.format())?;
+        let mut planes = [Plane::new(&[], 0); 3];
+        for (index, (plane, stride)) in planes
+            .iter_mut()
+            .zip(frame.plane_stride())
+            .take(layout.planes())
+            .enumerate()
+        {
+            let stride = usize::try_from(*stride).ok()?;
+            *plane = Plane::new(frame.plane_data(index as u32).ok()?, stride);
+        }
+        let used = planes.get(..layout.planes())?;
+        let size = Size::new(frame.width(), frame.height());
+        Some(Raw::deep(layout, depth, size, self.colour, used))
+    }
 }

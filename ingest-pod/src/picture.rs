@@ -7,7 +7,9 @@ pub mod jpeg;
 pub mod test_card;
 
 mod colour;
+mod depth;
 mod encoder;
+mod join;
 mod pool;
 mod raw;
 mod scale;
@@ -15,7 +17,7 @@ mod size;
 
 pub use encoder::Encoder;
 pub use pool::Pool;
-pub use raw::{Colour, Layout, Matrix, Plane, Range, Raw};
+pub use raw::{Colour, Depth, Layout, Matrix, Plane, Range, Raw};
 pub use size::{Size, fit};
 
 /// Why a picture could not be taken, scaled or encoded.
@@ -39,6 +41,9 @@ pub enum Error {
         /// What the scaler said.
         reason: String,
     },
+    /// The strips of a picture are no JPEG files of the kind that can be put together.
+    #[error("JPEG encoder: strips that cannot be joined")]
+    Join,
     /// libjpeg-turbo refused the picture.
     #[error("JPEG encoder: {0}")]
     Encode(#[from] turbojpeg::Error),

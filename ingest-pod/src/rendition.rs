@@ -12,7 +12,7 @@ use streamhub_wire::metadata::{Capture, Events, METADATA_VERSION, Metadata};
 use streamhub_wire::publish::{DropReason, Publisher, RenditionOptions, RenditionPublisher};
 use streamhub_wire::subjects::Token;
 
-use crate::captured::{Content, JpegDecoder, raw_of};
+use crate::captured::{Content, JpegDecoder};
 use crate::picture::{self, Encoder, Raw, Size, fit};
 use crate::report::{PublishedFrame, Report};
 use crate::router::{Due, Lanes};
@@ -260,7 +260,7 @@ impl Worker {
                 let still = jpeg.planes(&self.shared.jpeg).ok_or("broken_jpeg")?;
                 self.compress(still.raw())
             }
-            Content::Video(frame) => self.compress(raw_of(frame).ok_or("unsupported_format")?),
+            Content::Video(video) => self.compress(video.raw().ok_or("unsupported_format")?),
             Content::Still(still) => self.compress(still.raw()),
         }
     }

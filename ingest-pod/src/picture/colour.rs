@@ -104,11 +104,13 @@ impl Converter {
                 None
             } else {
                 coefficients.correction_row(&mut self.rows.correction, (blue_from, red_from));
-                Some(if repeat == 2 {
-                    fixed::spread(&mut self.rows.spread, &self.rows.correction);
-                    self.rows.spread.as_slice()
-                } else {
-                    self.rows.correction.as_slice()
+                let Rows {
+                    correction, spread, ..
+                } = &mut self.rows;
+                Some(match repeat {
+                    2 => fixed::spread::<2>(spread, correction),
+                    4 => fixed::spread::<4>(spread, correction),
+                    _ => correction.as_slice(),
                 })
             };
             for (to, from) in group

@@ -22,11 +22,22 @@ impl Pool {
         }
     }
 
-    /// A copy of `data` in a buffer that returns here with the last clone of the result.
-    pub fn copy(&self, data: &[u8]) -> Bytes {
+    /// An empty buffer, a used one if there is one; for [`Self::lend`].
+    pub fn take(&self) -> Vec<u8> {
         let mut buffer = lock(&self.idle).pop().unwrap_or_default();
         buffer.clear();
+        buffer
+    }
+
+    /// A copy of `data` in a buffer that returns here with the last clone of the result.
+    pub fn copy(&self, data: &[u8]) -> Bytes {
+        let mut buffer = self.take();
         buffer.extend_from_slice(data);
+        self.lend(buffer)
+    }
+
+    /// What was written to `buffer`, which returns here with the last clone of the result.
+    pub fn lend(&self, buffer: Vec<u8>) -> Bytes {
         Bytes::from_owner(Lent {
             buffer,
             home: Arc::downgrade(&self.idle),

@@ -2,22 +2,32 @@
 
 use turbojpeg::PixelFormat;
 
-use super::jpeg::Decoder;
-use super::{Colour, Encoder, Layout, Matrix, Plane, Range, Raw, Size, fit};
+use super::jpeg::{Decoder, inspect};
+use super::{Colour, Depth, Encoder, Layout, Matrix, Plane, Range, Raw, Size, fit};
 
-const LAYOUTS: [Layout; 5] = [
+const LAYOUTS: [Layout; 8] = [
     Layout::I420,
     Layout::I422,
     Layout::I444,
+    Layout::I440,
+    Layout::I411,
+    Layout::I441,
     Layout::Nv12,
     Layout::Gray8,
 ];
 const RANGES: [Range; 2] = [Range::Full, Range::Limited];
-const MATRICES: [Matrix; 3] = [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020];
+const MATRICES: [Matrix; 5] = [
+    Matrix::Bt601,
+    Matrix::Bt709,
+    Matrix::Bt2020,
+    Matrix::Fcc,
+    Matrix::Smpte240m,
+];
 
 /// Planes of a camera, their rows longer than the picture is wide and rubbish in what is too much.
 struct Camera {
     layout: Layout,
+    depth: Depth,
     size: Size,
     colour: Colour,
     planes: Vec<(Vec<u8>, usize)>,
@@ -31,6 +41,23 @@ impl Camera {
         colour: Colour,
         scene: impl Fn(u32, u32) -> [f64; 3],
     ) -> Self {
+        Self::deep(layout, Depth::Eight, size, colour, scene)
+    }
+
+    /// The same with samples of any depth.
+    fn deep(
+        layout: Layout,
+        depth: Depth,
+        size: Size,
+        colour: Colour,
+        scene: impl Fn(u32, u32) -> [f64; 3],
+    ) -> Self {
+        // Bits of a sample, and of the rubbish-free room below it.
+        let (bits, room) = match depth {
+            Depth::Eight => (8, 0),
+            Depth::Low(bits) => (bits, 0),
+            Depth::High => (10, 6),
+        };
         let (across, down) = layout.subsampling();
         let plane = |component: usize| {
             let (across, down) = if component == 0 {
@@ -39,10 +66,14 @@ impl Camera {
                 (across, down)
             };
             let stride = (size.width.div_ceil(across) as usize).next_multiple_of(16) + 16;
+            let stride = stride * depth.bytes();
             let mut data = vec![0xAA; stride * size.height.div_ceil(down) as usize];
             for (y, row) in (0..).zip(data.chunks_exact_mut(stride)) {
                 for x in 0..size.width.div_ceil(across) {
-                    row[x as usize] = to_yuv(colour, scene(x * across, y * down))[component];
+                    let value = to_yuv(colour, bits, scene(x * across, y * down))[component];
+                    let bytes = (value << room).to_le_bytes();
+                    let at = x as usize * depth.bytes();
+                    row[at..at + depth.bytes()].copy_from_slice(&bytes[..depth.bytes()]);
                 }
             }
             (data, stride)
@@ -52,9 +83,9 @@ impl Camera {
             Layout::Nv12 => {
                 let ((blue, stride), (red, _)) = (plane(1), plane(2));
                 let both = blue
-                    .into_iter()
-                    .zip(red)
-                    .flat_map(|(b, r)| [b, r])
+                    .chunks(depth.bytes())
+                    .zip(red.chunks(depth.bytes()))
+                    .flat_map(|(b, r)| [b, r].concat())
                     .collect();
                 vec![plane(0), (both, 2 * stride)]
             }
@@ -62,6 +93,7 @@ impl Camera {
         };
         Self {
             layout,
+            depth,
             size,
             colour,
             planes,
@@ -74,28 +106,36 @@ impl Camera {
             .iter()
             .map(|(data, stride)| Plane::new(data, *stride))
             .collect();
-        Raw::new(self.layout, self.size, self.colour, &planes).unwrap()
+        Raw::deep(self.layout, self.depth, self.size, self.colour, &planes).unwrap()
     }
 }
 
-/// By the definition of each standard, in floating point.
-fn to_yuv(colour: Colour, [r, g, b]: [f64; 3]) -> [u8; 3] {
+/// By the definition of each standard, in floating point; ITU-T H.273 8.3 for the depths.
+fn to_yuv(colour: Colour, bits: u8, [r, g, b]: [f64; 3]) -> [u16; 3] {
     let (kr, kb) = match colour.matrix {
         Matrix::Bt601 => (0.299, 0.114),
         Matrix::Bt709 => (0.2126, 0.0722),
         Matrix::Bt2020 => (0.2627, 0.0593),
+        Matrix::Fcc => (0.30, 0.11),
+        Matrix::Smpte240m => (0.212, 0.087),
     };
     let y = kr * r + (1.0 - kr - kb) * g + kb * b;
     let (cb, cr) = ((b - y) / (2.0 * (1.0 - kb)), (r - y) / (2.0 * (1.0 - kr)));
+    let step = f64::from(1_u32 << (bits - 8));
+    let top = f64::from((1_u32 << bits) - 1);
     match colour.range {
-        Range::Full => [y, 128.0 + cb, 128.0 + cr],
+        Range::Full => [
+            y * top / 255.0,
+            128.0 * step + cb * top / 255.0,
+            128.0 * step + cr * top / 255.0,
+        ],
         Range::Limited => [
-            16.0 + y * 219.0 / 255.0,
-            128.0 + cb * 224.0 / 255.0,
-            128.0 + cr * 224.0 / 255.0,
+            step * (16.0 + y * 219.0 / 255.0),
+            step * (128.0 + cb * 224.0 / 255.0),
+            step * (128.0 + cr * 224.0 / 255.0),
         ],
     }
-    .map(|value| value.round() as u8)
+    .map(|value| value.round().min(top) as u16)
 }
 
 /// What a viewer shows at a column and row.
@@ -151,11 +191,108 @@ fn a_jpeg_shows_the_colours_that_the_camera_saw() {
 }
 
 #[test]
+fn deep_samples_show_the_same_colours_at_any_size() {
+    let size = Size::new(128, 64);
+    let patches = [[255.0; 3], [0.0; 3], [46.0; 3], [220.0, 170.0, 130.0]];
+    for (depth, (layout, colour)) in [Depth::Low(10), Depth::High, Depth::Low(12)]
+        .into_iter()
+        .flat_map(|depth| every_kind().map(move |kind| (depth, kind)))
+    {
+        let scene = |x: u32, _| {
+            let seen: [f64; 3] = patches[x as usize / 32];
+            if layout == Layout::Gray8 {
+                [seen[1]; 3]
+            } else {
+                seen
+            }
+        };
+        let camera = Camera::deep(layout, depth, size, colour, scene);
+        let mut encoder = Encoder::new().unwrap();
+        for target in [size, Size::new(64, 32)] {
+            let jpeg = encoder.encode(&camera.picture(), target, 100).unwrap();
+            for n in 0..4 {
+                let seen = scene(32 * n as u32, 0);
+                let at = target.width as usize / 8 * (2 * n + 1);
+                let shown = pixel(&jpeg, at, target.height as usize / 2);
+                let close = (0..3).all(|c| (f64::from(shown[c]) - seen[c]).abs() <= 3.0);
+                assert!(
+                    close,
+                    "{depth:?} {layout:?} {colour:?}: {shown:?} for {seen:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_large_picture_is_compressed_in_strips_that_leave_no_seam() {
+    let subsampling = [
+        turbojpeg::Subsamp::Sub2x2,
+        turbojpeg::Subsamp::Sub2x1,
+        turbojpeg::Subsamp::None,
+        turbojpeg::Subsamp::Sub1x2,
+        turbojpeg::Subsamp::Sub4x1,
+        turbojpeg::Subsamp::Sub1x4,
+    ];
+    for size in [Size::new(1920, 1080), Size::new(1283, 333)] {
+        for (layout, subsamp) in LAYOUTS.into_iter().zip(subsampling) {
+            let scene = |x, y| {
+                [
+                    f64::from(x % 256),
+                    f64::from(y % 256),
+                    f64::from((x + y) % 256),
+                ]
+            };
+            let camera = Camera::new(layout, size, Colour::JFIF, scene);
+            let joined = Encoder::new()
+                .unwrap()
+                .encode(&camera.picture(), size, 80)
+                .unwrap();
+            let [y, u, v] = camera.picture().planes;
+            let padded = layout.padded(size);
+            let luma: Vec<u8> = (0..padded.height)
+                .flat_map(|row| {
+                    let from = row.min(size.height - 1) as usize * y.stride;
+                    (0..padded.width).map(move |x| y.data[from + x.min(size.width - 1) as usize])
+                })
+                .collect();
+            let at_once = turbojpeg::compress_yuv_planes(
+                &turbojpeg::YuvPlanesImage {
+                    y_plane: &luma[..],
+                    u_plane: u.data,
+                    v_plane: v.data,
+                    width: size.width as usize,
+                    height: size.height as usize,
+                    y_stride: padded.width as usize,
+                    u_stride: u.stride,
+                    v_stride: v.stride,
+                    subsamp,
+                },
+                80,
+            )
+            .unwrap();
+            let info = inspect(&joined).unwrap();
+            assert_eq!((info.size, info.layout), (size, Some(layout)));
+            assert!(info.restart_interval > 0, "{layout:?} {size} is one strip");
+            let shown = |jpeg: &[u8]| {
+                turbojpeg::decompress(jpeg, PixelFormat::RGB)
+                    .unwrap()
+                    .pixels
+            };
+            assert!(shown(&joined) == shown(&at_once), "{layout:?} {size}");
+        }
+    }
+}
+
+#[test]
 fn chroma_keeps_its_resolution() {
     for (layout, subsamp) in LAYOUTS.into_iter().zip([
         turbojpeg::Subsamp::Sub2x2,
         turbojpeg::Subsamp::Sub2x1,
         turbojpeg::Subsamp::None,
+        turbojpeg::Subsamp::Sub1x2,
+        turbojpeg::Subsamp::Sub4x1,
+        turbojpeg::Subsamp::Sub1x4,
         turbojpeg::Subsamp::Sub2x2,
         turbojpeg::Subsamp::Gray,
     ]) {

@@ -8,16 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::arrivals::Arrivals;
+use crate::captured::FORMATS;
 use crate::fault::Fault;
-
-/// Raw formats that the encoder takes as they are; a decoder that makes another one is converted.
-const RAW_FORMATS: [gst_video::VideoFormat; 5] = [
-    gst_video::VideoFormat::I420,
-    gst_video::VideoFormat::Nv12,
-    gst_video::VideoFormat::Y42b,
-    gst_video::VideoFormat::Y444,
-    gst_video::VideoFormat::Gray8,
-];
 
 /// An access unit that waits longer than this for the decoder is given up, with all that depend on it.
 const MAX_LAG: Duration = Duration::from_secs(1);
@@ -112,7 +104,7 @@ fn app_sink(jpeg: bool, pace: Pace) -> gst_app::AppSink {
         gst::Caps::builder("image/jpeg").build()
     } else {
         gst_video::VideoCapsBuilder::new()
-            .format_list(RAW_FORMATS)
+            .format_list(FORMATS.map(|(format, ..)| format))
             .build()
     };
     gst_app::AppSink::builder()

@@ -7,7 +7,8 @@ use gstreamer_video as gst_video;
 use std::sync::Arc;
 
 use super::{Attempt, Described};
-use crate::captured::{CameraJpeg, Content};
+use crate::captured::{CameraJpeg, Content, Video, signalled};
+use crate::picture::Colour;
 
 /// A pipeline that is torn down when it goes out of scope, whatever the reason.
 pub struct Running(pub gst::Pipeline);
@@ -24,7 +25,7 @@ impl Drop for Running {
 #[derive(Default)]
 pub struct Reader {
     caps: Option<gst::Caps>,
-    info: Option<gst_video::VideoInfo>,
+    info: Option<(gst_video::VideoInfo, Colour)>,
 }
 
 impl Reader {
@@ -40,10 +41,10 @@ impl Reader {
         let pts = buffer.pts();
         if self.caps.as_deref() != sample.caps() {
             self.caps = sample.caps_owned();
-            self.info = self
-                .caps
-                .as_ref()
-                .and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok());
+            self.info = self.caps.as_ref().and_then(|caps| {
+                let info = gst_video::VideoInfo::from_caps(caps).ok()?;
+                Some((info, signalled::colour(caps)))
+            });
             if let Some(described) = self.describe(codec, decoder) {
                 attempt.outlet.described(described);
             }
@@ -53,9 +54,12 @@ impl Reader {
             return None;
         }
         if decoder.is_some() {
-            let info = self.info.as_ref()?;
-            let frame = gst_video::VideoFrame::from_buffer_readable(buffer, info).ok()?;
-            return Some((Arc::new(Content::Video(Box::new(frame))), pts));
+            let (info, colour) = self.info.as_ref()?;
+            let video = Video {
+                frame: gst_video::VideoFrame::from_buffer_readable(buffer, info).ok()?,
+                colour: *colour,
+            };
+            return Some((Arc::new(Content::Video(Box::new(video))), pts));
         }
         match CameraJpeg::new(buffer) {
             Ok(jpeg) => Some((Arc::new(Content::Jpeg(jpeg)), pts)),

@@ -47,7 +47,7 @@ impl Coefficients {
         let from = Weights::of(colour.matrix);
         let to = Weights::of(Matrix::Bt601);
         // Red = Y + 2(1 - kr) Cr, blue = Y + 2(1 - kb) Cb, green is what is left of Y (BT.601 2.5,
-        // BT.709 3.2, BT.2020 table 4). Weighted anew, Y cancels out except for itself.
+        // BT.709 3.2, BT.2020 table 4; ITU-T H.273 table 4 has all of them). Weighted anew, Y cancels out except for itself.
         let to_blue = 2.0 * (1.0 - from.blue);
         let to_red = 2.0 * (1.0 - from.red);
         let correction = [
@@ -148,12 +148,13 @@ impl Coefficients {
     }
 }
 
-/// Repeats each correction for the two pixels of a row that share it.
+/// Repeats each correction for the `N` pixels of a row that share it.
 #[inline(always)]
-pub(super) fn spread(to: &mut [i16], from: &[i16]) {
-    for (to, from) in to.as_chunks_mut::<2>().0.iter_mut().zip(from) {
-        *to = [*from; 2];
+pub(super) fn spread<'t, const N: usize>(to: &'t mut [i16], from: &[i16]) -> &'t [i16] {
+    for (to, from) in to.as_chunks_mut::<N>().0.iter_mut().zip(from) {
+        *to = [*from; N];
     }
+    to
 }
 
 /// Takes the two components of an NV12 row apart.
@@ -204,6 +205,8 @@ impl Weights {
             Matrix::Bt601 => (0.299, 0.114),
             Matrix::Bt709 => (0.2126, 0.0722),
             Matrix::Bt2020 => (0.2627, 0.0593),
+            Matrix::Fcc => (0.30, 0.11),
+            Matrix::Smpte240m => (0.212, 0.087),
         };
         Self { red, blue }
     }
@@ -226,6 +229,8 @@ mod tests {
                 (Matrix::Bt601, 0.299, 0.114),
                 (Matrix::Bt709, 0.2126, 0.0722),
                 (Matrix::Bt2020, 0.2627, 0.0593),
+                (Matrix::Fcc, 0.30, 0.11),
+                (Matrix::Smpte240m, 0.212, 0.087),
             ] {
                 let coefficients = Coefficients::to_jfif(Colour { range, matrix });
                 for (luma, cb, cr) in grid() {

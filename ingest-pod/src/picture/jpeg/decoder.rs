@@ -49,6 +49,9 @@ impl Decoder {
             (Colorspace::YCbCr, Subsamp::Sub2x2) => Layout::I420,
             (Colorspace::YCbCr, Subsamp::Sub2x1) => Layout::I422,
             (Colorspace::YCbCr, Subsamp::None) => Layout::I444,
+            (Colorspace::YCbCr, Subsamp::Sub1x2) => Layout::I440,
+            (Colorspace::YCbCr, Subsamp::Sub4x1) => Layout::I411,
+            (Colorspace::YCbCr, Subsamp::Sub1x4) => Layout::I441,
             (colorspace, subsamp) => {
                 return Err(Error::Unsupported(format!(
                     "{colorspace:?} with subsampling {subsamp:?} cannot be resized"

@@ -19,7 +19,7 @@ pub struct Info {
     pub size: Size,
     /// Colour components: 1 is grey, 3 is colour.
     pub components: u8,
-    /// How the samples lie once decoded; none for subsamplings other than 4:2:0, 4:2:2 and 4:4:4.
+    /// How the samples lie once decoded; none for subsamplings that libjpeg-turbo has no name for.
     pub layout: Option<Layout>,
     /// Whether the file brings the tables that it is coded with; Motion JPEG may leave them out.
     pub huffman_tables: bool,
@@ -162,6 +162,9 @@ impl Frame {
             [0x22, 0x11, 0x11] => Some(Layout::I420),
             // The same ratio is written both ways: libjpeg-turbo reads either.
             [0x21, 0x11, 0x11] | [0x22, 0x12, 0x12] => Some(Layout::I422),
+            [0x12, 0x11, 0x11] | [0x22, 0x21, 0x21] => Some(Layout::I440),
+            [0x41, 0x11, 0x11] => Some(Layout::I411),
+            [0x14, 0x11, 0x11] => Some(Layout::I441),
             [luma, blue, red] if luma == blue && blue == red => Some(Layout::I444),
             _ => None,
         };

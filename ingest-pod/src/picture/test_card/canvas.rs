@@ -1,6 +1,6 @@
 //! Where the card is drawn: three planes, rectangles clipped to them.
 
-use crate::picture::{Colour, Layout, Plane, Raw, Size};
+use crate::picture::{Colour, Depth, Layout, Plane, Raw, Size};
 
 /// A colour in full range BT.601.
 #[derive(Debug, Clone, Copy)]
@@ -131,6 +131,7 @@ impl Canvas {
         let chroma = self.chroma.width as usize;
         Raw {
             layout: Layout::I420,
+            depth: Depth::Eight,
             size: self.size,
             colour: Colour::JFIF,
             planes: [
