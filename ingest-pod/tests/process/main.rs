@@ -8,6 +8,7 @@
     clippy::indexing_slicing
 )]
 
+mod colour;
 mod decoding;
 mod feedback;
 mod fencing;

@@ -114,6 +114,30 @@ fn a_picture_of_a_huge_claim_is_refused_before_memory_is_taken() {
 }
 
 #[test]
+fn a_jpeg_of_red_green_and_blue_is_passed_on_but_not_made_smaller() {
+    let mut compressor = turbojpeg::Compressor::new().unwrap();
+    compressor.set_quality(90).unwrap();
+    compressor.set_subsamp(turbojpeg::Subsamp::None).unwrap();
+    compressor
+        .set_colorspace(turbojpeg::Colorspace::RGB)
+        .unwrap();
+    let image = turbojpeg::Image {
+        pixels: &[200; 3 * 64 * 48][..],
+        width: 64,
+        pitch: 3 * 64,
+        height: 48,
+        format: turbojpeg::PixelFormat::RGB,
+    };
+    let jpeg = Bytes::from(compressor.compress_to_vec(image).unwrap());
+    assert!(jpeg.windows(5).any(|bytes| bytes == b"Adobe"));
+    let info = inspect(&jpeg).unwrap();
+    assert_eq!(with_huffman_tables(jpeg.clone(), &info), jpeg);
+    let mut decoder = Decoder::new().unwrap();
+    let refused = decoder.decode(&jpeg, Size::new(32, 24));
+    assert!(matches!(refused, Err(Error::Unsupported(_))), "{refused:?}");
+}
+
+#[test]
 fn decoding_shrinks_as_far_as_the_reader_allows() {
     let jpeg = card(Size::new(1280, 720));
     let mut decoder = Decoder::new().unwrap();
