@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::hub_clock::HubClock;
 use crate::picture::Size;
 use crate::report::{Report, SourceState};
-use crate::router::Router;
+use crate::router::{Router, Want};
 use crate::secrets::Secrets;
 use crate::source::file::FileSpec;
 use crate::source::rtsp::RtspSpec;
@@ -291,6 +291,10 @@ struct SourceOutlet {
 }
 
 impl Outlet for SourceOutlet {
+    fn want(&self, now: Instant) -> Want {
+        self.router.want(now)
+    }
+
     fn frame(&self, frame: Captured) {
         self.router.offer(&frame);
     }
@@ -313,6 +317,10 @@ impl Outlet for SourceOutlet {
 
     fn stage(&self, stage: &'static str, took: Duration) {
         self.report.metrics.observe_stage(stage, took);
+    }
+
+    fn decoding(&self, count: u64) {
+        self.report.metrics.access_units_decoded.inc_by(count);
     }
 
     fn held_back(&self, reason: &'static str, count: u64) {

@@ -49,6 +49,7 @@ struct Said {
     ready: bool,
     config: String,
     refused: String,
+    active: Vec<bool>,
 }
 
 impl Link {
@@ -73,6 +74,7 @@ impl Link {
             ready: false,
             config: String::new(),
             refused: String::new(),
+            active: Vec::new(),
         };
         connection.mark_changed();
         let mut awake = Instant::now();
@@ -281,10 +283,12 @@ impl Link {
     /// Publishes the status when it is due or new; what finds no place is tried again at the next look.
     fn say(&self, said: &mut Said) {
         let status = self.status();
+        let active: Vec<bool> = status.renditions.values().map(|r| r.active).collect();
         let news = said.at.is_none_or(|at| at.elapsed() >= STATUS_PERIOD)
             || said.state != status.state
             || said.reason != status.reason
             || said.ready != status.ready
+            || said.active != active
             || said.config != status.config.hash
             || said.refused != status.config.refused;
         if !news {
@@ -312,6 +316,7 @@ impl Link {
             ready: status.ready,
             config: status.config.hash,
             refused: status.config.refused,
+            active,
         };
     }
 

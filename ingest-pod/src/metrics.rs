@@ -75,6 +75,10 @@ pub struct Metrics {
     pub held_back: Family<ReasonLabel, Counter>,
     /// Access units received.
     pub access_units: Counter,
+    /// Access units given to the decoder.
+    pub access_units_decoded: Counter,
+    /// 1 while somebody listens to the rendition.
+    pub rendition_active: Family<RenditionLabel, Gauge>,
     /// Capture time of the newest published frame, UNIX seconds.
     pub last_frame: Family<RenditionLabel, Decimal>,
     /// 1 while the source delivers.
@@ -108,6 +112,8 @@ impl Metrics {
             dropped: Family::default(),
             held_back: Family::default(),
             access_units: Counter::default(),
+            access_units_decoded: Counter::default(),
+            rendition_active: Family::default(),
             last_frame: Family::default(),
             fresh: Gauge::default(),
             nats_connected: Gauge::default(),
@@ -163,6 +169,16 @@ impl Metrics {
             "access_units",
             "Access units received from the source",
             self.access_units.clone(),
+        );
+        r.register(
+            "access_units_decoded",
+            "Access units given to the decoder; far fewer than received while nobody listens",
+            self.access_units_decoded.clone(),
+        );
+        r.register(
+            "rendition_active",
+            "1 while somebody listens to the rendition; a JetStream stream on its subject counts",
+            self.rendition_active.clone(),
         );
         r.register_with_unit(
             "last_frame_timestamp",
@@ -237,6 +253,7 @@ impl Metrics {
         let _ = self.published.get_or_create(&rendition);
         let _ = self.published_bytes.get_or_create(&rendition);
         let _ = self.last_frame.get_or_create(&rendition);
+        let _ = self.rendition_active.get_or_create(&rendition);
         let _ = self.held_back.get_or_create(&reason);
         let _ = self.source_failures.get_or_create(&reason);
         let _ = self.feedback_rejected.get_or_create(&reason);
@@ -259,6 +276,7 @@ impl Metrics {
         self.published.remove(&label);
         self.published_bytes.remove(&label);
         self.last_frame.remove(&label);
+        self.rendition_active.remove(&label);
         for reason in drop_reasons {
             self.dropped.remove(&DropLabels {
                 rendition: rendition.to_owned(),

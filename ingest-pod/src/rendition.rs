@@ -6,8 +6,9 @@ mod reduction;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use streamhub_crds::Rendition;
+use streamhub_crds::{Publish, Rendition};
 use streamhub_wire::feedback::FeedbackStore;
+use streamhub_wire::interest::Listeners;
 use streamhub_wire::metadata::{Capture, Events, METADATA_VERSION, Metadata};
 use streamhub_wire::publish::{DropReason, Publisher, RenditionOptions, RenditionPublisher};
 use streamhub_wire::subjects::Token;
@@ -43,23 +44,25 @@ pub struct Shared {
 pub struct Renditions(pub Arc<Shared>);
 
 impl Lanes for Renditions {
-    fn start(&self, rendition: &Arc<Rendition>, slot: Slot<Due>) {
+    fn start(&self, rendition: &Arc<Rendition>, slot: Slot<Due>) -> Listeners {
         let name = rendition.name.as_str();
         let Ok(token) = Token::new(name) else {
-            return;
+            return Listeners::default();
         };
-        let report = &self.0.report;
-        report.rendition_started(name, rendition.fps.as_f64());
         let worker = match Worker::new(Arc::clone(&self.0), &token, rendition) {
             Ok(worker) => worker,
             Err(error) => give_up(name, &error),
         };
+        let listeners = worker.publisher.listeners().clone();
+        let report = &self.0.report;
+        report.rendition_started(name, rendition.fps.as_f64(), &listeners);
         let thread = std::thread::Builder::new()
             .name(format!("rendition-{name}"))
             .spawn(move || worker.run(&slot));
         if let Err(error) = thread {
             give_up(name, &error);
         }
+        listeners
     }
 
     fn overtaken(&self, rendition: &Rendition) {
@@ -107,6 +110,7 @@ impl Worker {
         let publisher = shared
             .publisher
             .rendition(&shared.camera, name, options(rendition));
+        publisher.listeners().set_always(is_always(rendition));
         let metadata = Metadata {
             stream_id: shared.camera.as_str().to_owned(),
             frame_id: 0,
@@ -161,11 +165,14 @@ impl Worker {
             return;
         }
         self.publisher.set_options(options(rendition));
+        self.publisher.listeners().set_always(is_always(rendition));
         let fps = rendition.fps.as_f64();
         self.metadata.fps = fps;
-        self.shared
-            .report
-            .rendition_started(rendition.name.as_str(), fps);
+        self.shared.report.rendition_started(
+            rendition.name.as_str(),
+            fps,
+            self.publisher.listeners(),
+        );
         self.reduction = Reduction::default();
         self.current = Arc::clone(rendition);
     }
@@ -294,6 +301,10 @@ fn options(rendition: &Rendition) -> RenditionOptions {
         interval: rendition.fps.interval(),
         meta: rendition.meta,
     }
+}
+
+fn is_always(rendition: &Rendition) -> bool {
+    rendition.publish == Publish::Always
 }
 
 /// A rendition that nobody works at would look like one that drops every frame: better to end and be

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use streamhub_wire::fencing::{Claim, FenceState, Identity};
+use streamhub_wire::interest::Listeners;
 use streamhub_wire::status::{
     CameraState, CameraStatus, ConfigStatus, NatsStatus, RenditionStatus, SourceStatus,
 };
@@ -62,6 +63,7 @@ struct RenditionBoard {
     status: RenditionStatus,
     rate: Rate,
     last: Option<Instant>,
+    listeners: Listeners,
     drop_reasons: BTreeSet<&'static str>,
 }
 
@@ -189,8 +191,8 @@ impl Report {
             .inc_by(count);
     }
 
-    /// A rendition is there.
-    pub fn rendition_started(&self, name: &str, target_fps: f64) {
+    /// A rendition is there, or is another one from now on.
+    pub fn rendition_started(&self, name: &str, target_fps: f64, listeners: &Listeners) {
         let mut board = self.board();
         let entry = board
             .renditions
@@ -199,6 +201,7 @@ impl Report {
                 status: RenditionStatus::default(),
                 rate: Rate::default(),
                 last: None,
+                listeners: listeners.clone(),
                 drop_reasons: BTreeSet::new(),
             });
         entry.status.target_fps = target_fps;
@@ -349,6 +352,14 @@ impl Report {
             .iter_mut()
             .map(|(name, entry)| {
                 let mut status = entry.status.clone();
+                status.active = entry.listeners.is_active();
+                let label = RenditionLabel {
+                    rendition: name.clone(),
+                };
+                self.metrics
+                    .rendition_active
+                    .get_or_create(&label)
+                    .set(i64::from(status.active));
                 status.last_frame_id = last_ids.get(name).copied();
                 status.fps = round(entry.rate.per_second(now));
                 status.bitrate = entry.rate.bits_per_second(now);

@@ -1,10 +1,11 @@
-//! From the source's frames to each rendition's due frames: ticks, ids, epochs.
+//! From the source's frames to each rendition's due frames: ticks, ids, epochs, and none while nobody listens.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use streamhub_crds::Rendition;
 use streamhub_wire::ids::{FrameIds, HEARD_LIMIT};
+use streamhub_wire::interest::{Listeners, PROBE_EVERY};
 use streamhub_wire::tick::{Offer, RateGate, TickGrid};
 
 use crate::captured::Captured;
@@ -38,8 +39,8 @@ pub struct Due {
 
 /// What the router needs from whoever runs the renditions.
 pub trait Lanes: Send + Sync {
-    /// Starts the worker of a rendition, which takes from `slot` until it is closed.
-    fn start(&self, rendition: &Arc<Rendition>, slot: Slot<Due>);
+    /// Starts the worker of a rendition, which takes from `slot` until it is closed. Returns who listens to it.
+    fn start(&self, rendition: &Arc<Rendition>, slot: Slot<Due>) -> Listeners;
     /// A due frame was replaced by a newer one before the worker took it.
     fn overtaken(&self, rendition: &Rendition);
     /// The rendition is gone.
@@ -48,6 +49,17 @@ pub trait Lanes: Send + Sync {
     fn clock_stepped(&self, step_us: i64);
     /// Ids had to begin ahead of this node's clock by so many milliseconds.
     fn clock_behind(&self, by_ms: Option<u64>);
+}
+
+/// Which pictures of the source are of use now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Each, as soon as it is there: somebody listens.
+    All,
+    /// One: nobody listens, and it is time to see whether that is still so.
+    Probe,
+    /// None.
+    Nothing,
 }
 
 /// Distributes the frames of one camera.
@@ -63,6 +75,9 @@ struct State {
     incarnation: u64,
     source: Arc<str>,
     lanes: Vec<Lane>,
+    /// When the idle renditions are due to see whether anybody listens: one instant for all of them, so that one
+    /// picture serves all.
+    next_probe: Instant,
     /// Highest id of each rendition that this process used or heard of, for renditions that come back.
     used: HashMap<String, u64>,
 }
@@ -72,6 +87,7 @@ struct Lane {
     gate: RateGate,
     ids: FrameIds,
     slot: Slot<Due>,
+    listeners: Listeners,
 }
 
 impl Router {
@@ -87,6 +103,7 @@ impl Router {
                 incarnation,
                 source: "".into(),
                 lanes: Vec::new(),
+                next_probe: now,
                 used: HashMap::new(),
             }),
             lanes,
@@ -154,7 +171,6 @@ impl Router {
             .into_iter()
             .partition::<Vec<_>, _>(|lane| wanted.iter().any(|w| w.name == lane.rendition.name));
         state.lanes = keep;
-        let mut started = Vec::new();
         for rendition in wanted {
             let Ok(grid) = TickGrid::new(rendition.fps.num(), rendition.fps.den()) else {
                 continue;
@@ -177,31 +193,46 @@ impl Router {
             {
                 ids.new_epoch(now);
             }
-            let lane = Lane {
-                rendition: Arc::new(rendition.clone()),
+            let (rendition, slot) = (Arc::new(rendition.clone()), Slot::default());
+            state.lanes.push(Lane {
+                listeners: self.lanes.start(&rendition, slot.clone()),
+                rendition,
                 gate: RateGate::new(grid),
                 ids,
-                slot: Slot::default(),
-            };
-            started.push((Arc::clone(&lane.rendition), lane.slot.clone()));
-            state.lanes.push(lane);
+                slot,
+            });
         }
         drop(state);
         for lane in gone {
             lane.slot.close();
             self.lanes.ended(&lane.rendition);
         }
-        for (rendition, slot) in started {
-            self.lanes.start(&rendition, slot);
+    }
+
+    /// Which pictures are of use at `now`. Those that are not need not be made.
+    pub fn want(&self, now: Instant) -> Want {
+        let state = self.state();
+        if state.lanes.iter().any(|lane| lane.listeners.is_active()) {
+            Want::All
+        } else if now >= state.next_probe {
+            Want::Probe
+        } else {
+            Want::Nothing
         }
     }
 
-    /// Gives a frame to every rendition whose rate wants it.
+    /// Gives a frame to every rendition that somebody listens to and whose rate wants it; to the others one in a
+    /// while.
     pub fn offer(&self, frame: &Captured) {
         let mut state = self.state();
         let step = state.check_clock();
         let timestamp_us = state.clock.unix_us(frame.at);
         let epoch = state.epoch;
+        let now = Instant::now();
+        let probe = now >= state.next_probe;
+        if probe {
+            state.next_probe = now + PROBE_EVERY;
+        }
         let State {
             lanes,
             used,
@@ -209,7 +240,12 @@ impl Router {
             ..
         } = &mut *state;
         for lane in lanes {
-            if let Some(due) = lane.due(frame, timestamp_us, epoch, source) {
+            let active = lane.listeners.is_active();
+            if !active && !probe {
+                // Not due: nobody misses it, so it takes no id.
+                continue;
+            }
+            if let Some(due) = lane.due(frame, active, timestamp_us, epoch, source) {
                 if let Some(last) = used.get_mut(lane.rendition.name.as_str()) {
                     *last = due.frame_id;
                 } else {
@@ -268,14 +304,17 @@ impl Lane {
     fn due(
         &mut self,
         frame: &Captured,
+        active: bool,
         timestamp_us: i64,
         epoch: u64,
         source: &Arc<str>,
     ) -> Option<Due> {
         let offer = if frame.repeated {
             self.gate.hold(timestamp_us)?
-        } else {
+        } else if active {
             self.gate.offer(timestamp_us)
+        } else {
+            self.gate.probe(timestamp_us)
         };
         let Offer::Due { tick_us, .. } = offer else {
             return None;

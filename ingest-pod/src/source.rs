@@ -3,6 +3,8 @@
 pub mod arrivals;
 pub mod decode;
 pub mod file;
+pub mod gate;
+pub mod gop;
 pub mod pull;
 pub mod rtsp;
 pub mod rtsp_fault;
@@ -15,6 +17,7 @@ use std::time::{Duration, Instant};
 use crate::captured::Captured;
 use crate::fault::Fault;
 use crate::hub_clock::HubClock;
+use crate::router::Want;
 use crate::stop::Stop;
 
 /// How an attempt ended.
@@ -47,14 +50,19 @@ pub struct Described {
     pub height: u32,
 }
 
-/// Where a source puts what it reads. Called from the source's own thread.
+/// Where a source puts what it reads. Called from the source's own thread, but for [`Outlet::want`],
+/// [`Outlet::decoding`] and [`Outlet::held_back`], which a pipeline's threads call too.
 pub trait Outlet: Send + Sync {
+    /// Which pictures are of use now; the others need not be made.
+    fn want(&self, now: Instant) -> Want;
     /// A picture is there.
     fn frame(&self, frame: Captured);
     /// The source is known, or has changed.
     fn described(&self, described: Described);
     /// A stage took so long: `receive` or `decode`.
     fn stage(&self, stage: &'static str, took: Duration);
+    /// So many access units went to the decoder.
+    fn decoding(&self, count: u64);
     /// So many access units were not decoded.
     fn held_back(&self, reason: &'static str, count: u64);
     /// The source is alive (an access unit came); also the thread's heartbeat when `access_unit` is false.

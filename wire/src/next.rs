@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::interest::Listeners;
 use crate::publish::{SubscribeError, headers};
 use crate::subjects::{Prefix, Token};
 
@@ -28,6 +29,9 @@ pub const DEFAULT_WAIT: Duration = Duration::from_secs(1);
 
 /// How many requests of one rendition may wait at a time.
 pub const MAX_WAITING: usize = 64;
+
+/// A frame newer than the one that was asked for is at most this old, or two intervals where that is longer.
+const OLDEST_NEWER: Duration = Duration::from_secs(1);
 
 /// How many replies may be on their way into the connection at a time. The client's few places are shared with the
 /// frames, which get one at once or not at all: a crowd that is answered must not take them all.
@@ -116,11 +120,13 @@ pub(crate) struct Newest {
     frame: watch::Sender<Option<Arc<StoredFrame>>>,
     places: Arc<Semaphore>,
     interval_us: AtomicU64,
+    listeners: Listeners,
 }
 
 impl Newest {
-    pub(crate) fn new(interval: Duration) -> Self {
+    pub(crate) fn new(interval: Duration, listeners: Listeners) -> Self {
         Self {
+            listeners,
             frame: watch::Sender::new(None),
             places: Arc::new(Semaphore::new(MAX_WAITING)),
             interval_us: AtomicU64::new(interval.as_micros() as u64),
@@ -140,7 +146,8 @@ impl Newest {
         2 * Duration::from_micros(self.interval_us.load(Ordering::Relaxed))
     }
 
-    /// The first frame newer than `after`; without `after` one that is fresh.
+    /// The first frame newer than `after`; without `after` one that is fresh. The last frame of a rendition that has
+    /// idled since is nobody's first newer one.
     async fn wait_for(
         &self,
         after: Option<u64>,
@@ -152,7 +159,10 @@ impl Newest {
         let mut frames = self.frame.subscribe();
         let suits = |frame: &Option<Arc<StoredFrame>>| {
             frame.as_ref().is_some_and(|frame| match after {
-                Some(after) => frame.frame_id > after,
+                Some(after) => {
+                    frame.frame_id > after
+                        && frame.at.elapsed() <= self.oldest_fresh().max(OLDEST_NEWER)
+                }
                 None => frame.at.elapsed() <= self.oldest_fresh(),
             })
         };
@@ -238,11 +248,14 @@ impl NextService {
                 tokio::select! {
                     request = requests.next() => {
                         let Some(request) = request else { break };
-                        // Without a reply subject it is a hello.
-                        let Some(reply) = request.reply.clone() else { continue };
                         let newest = prefix
                             .camera_and_rendition("next", &request.subject)
                             .and_then(|(camera, rendition)| answers.get(camera, rendition));
+                        if let Some(newest) = &newest {
+                            newest.listeners.somebody(Instant::now());
+                        }
+                        // Without a reply subject it is a hello.
+                        let Some(reply) = request.reply.clone() else { continue };
                         replies.spawn(answer(client.clone(), answers.clone(), newest, request, reply));
                     }
                     Some(_) = replies.join_next() => {}

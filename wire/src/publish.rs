@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::connect::{self, ConnState, Connection, NatsSettings, SettingsError};
 use crate::hub_time_us;
+use crate::interest::Listeners;
 use crate::metadata::{MESSAGE_ID_HEADER, METADATA_HEADER, Metadata};
 use crate::next::{Answers, Newest, NextService, StoredFrame};
 use crate::status::CameraStatus;
@@ -138,7 +139,8 @@ impl Publisher {
         rendition: &Token,
         options: RenditionOptions,
     ) -> RenditionPublisher {
-        let newest = Arc::new(Newest::new(options.interval));
+        let listeners = Listeners::default();
+        let newest = Arc::new(Newest::new(options.interval, listeners.clone()));
         self.inner.answers.insert(camera, rendition, newest.clone());
         RenditionPublisher {
             publisher: self.clone(),
@@ -147,7 +149,8 @@ impl Publisher {
             meta: options
                 .meta
                 .then(|| self.inner.prefix.meta(camera, rendition).into()),
-            echo: self.inner.echoes.add(),
+            echo: self.inner.echoes.add(listeners.clone()),
+            listeners,
             newest,
             header: String::new(),
         }
@@ -276,6 +279,7 @@ pub struct RenditionPublisher {
     frames: Subject,
     meta: Option<Subject>,
     echo: Arc<Echo>,
+    listeners: Listeners,
     newest: Arc<Newest>,
     header: String,
 }
@@ -309,6 +313,11 @@ impl RenditionPublisher {
         sent
     }
 
+    /// Whether anybody listens to the frames, learnt from publishing them and from `next`.
+    pub fn listeners(&self) -> &Listeners {
+        &self.listeners
+    }
+
     /// Changes the time between two frames, and whether metadata goes to the `meta` subject.
     pub fn set_options(&mut self, options: RenditionOptions) {
         self.newest.set_interval(options.interval);
@@ -332,11 +341,11 @@ impl RenditionPublisher {
         let headers = headers(self.header.clone(), message_id);
         at_once(client.publish_with_reply_and_headers(
             self.frames.clone(),
-            self.echo.frame_inbox(),
+            self.echo.frame(),
             headers,
             jpeg,
-        ))?;
-        self.echo.sent();
+        ))
+        .inspect_err(|_| self.echo.frame_refused())?;
         if let Some(meta) = &self.meta {
             // The frame is out; a metadata message that finds no room is not worth a drop of its own.
             let payload = Bytes::copy_from_slice(self.header.as_bytes());
@@ -345,10 +354,11 @@ impl RenditionPublisher {
             headers.insert(MESSAGE_ID_HEADER_NAME, HeaderValue::from(message_id));
             let _ = at_once(client.publish_with_reply_and_headers(
                 meta.clone(),
-                self.echo.meta_inbox(),
+                self.echo.meta(),
                 headers,
                 payload,
-            ));
+            ))
+            .inspect_err(|_| self.echo.meta_refused());
         }
         // A barrier that finds no room is owed, and asked for again before the next frame.
         let _ = self.settle_barrier();

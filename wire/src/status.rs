@@ -188,6 +188,8 @@ pub struct ConfigStatus {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RenditionStatus {
+    /// Whether somebody listens; an idle rendition publishes about a frame a second to find out.
+    pub active: bool,
     /// The last id used, published or not; absent before the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_frame_id: Option<u64>,

@@ -76,7 +76,7 @@ impl Consumer {
         &self.prefix
     }
 
-    /// Subscribes to the frames of one rendition and says hello to it.
+    /// Subscribes to the frames of one rendition and says hello to it, on every new connection again.
     pub async fn frames(
         &self,
         camera: &Token,
@@ -85,11 +85,15 @@ impl Consumer {
     ) -> Result<FrameStream, SubscribeError> {
         let subject = self.prefix.frames(camera, rendition);
         let subscriber = self.subscribe(subject).await?;
-        self.hello(camera, rendition).await;
-        Ok(FrameStream::start(subscriber, max_age, None))
+        let greeter = tokio::spawn(self.clone().greet(camera.clone(), rendition.clone()));
+        Ok(FrameStream::start(
+            subscriber,
+            max_age,
+            greeter.abort_handle(),
+        ))
     }
 
-    /// Subscribes to all renditions of all cameras. Each camera gets a hello when its status is heard.
+    /// Subscribes to all renditions of all cameras. Each idle rendition gets a hello when its camera's status is heard.
     pub async fn all_frames(&self, max_age: Duration) -> Result<FrameStream, SubscribeError> {
         let subscriber = self
             .subscribe(format!("{}.frames.*.*", self.prefix))
@@ -101,17 +105,16 @@ impl Consumer {
                 let Ok(camera) = Token::new(status.camera) else {
                     continue;
                 };
-                for rendition in status.renditions.into_keys() {
-                    if let Ok(rendition) = Token::new(rendition) {
-                        consumer.hello(&camera, &rendition).await;
-                    }
+                let idle = status.renditions.into_iter().filter(|(_, r)| !r.active);
+                for rendition in idle.filter_map(|(name, _)| Token::new(name).ok()) {
+                    consumer.hello(&camera, &rendition).await;
                 }
             }
         });
         Ok(FrameStream::start(
             subscriber,
             max_age,
-            Some(greeter.abort_handle()),
+            greeter.abort_handle(),
         ))
     }
 
@@ -190,6 +193,28 @@ impl Consumer {
             .map(StatusStream)
     }
 
+    /// Says hello on this connection and on each that follows. The client has
+    /// subscribed anew before it sends anything else.
+    async fn greet(self, camera: Token, rendition: Token) {
+        let mut state = self.state();
+        let mut greeted = 0;
+        loop {
+            let ConnState::Connected { number } = *state.borrow_and_update() else {
+                if state.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            };
+            if number != greeted {
+                self.hello(&camera, &rendition).await;
+                greeted = number;
+            }
+            if state.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     async fn hello(&self, camera: &Token, rendition: &Token) {
         let subject = self.prefix.next(camera, rendition);
         // Without it frames come as well, a second later.
@@ -260,7 +285,7 @@ pub struct FrameStream {
     slots: Arc<Slots>,
     max_age_us: i64,
     stale: u64,
-    tasks: Vec<AbortHandle>,
+    tasks: [AbortHandle; 2],
 }
 
 #[derive(Default)]
@@ -279,7 +304,7 @@ struct Pending {
 }
 
 impl FrameStream {
-    fn start(mut subscriber: Subscriber, max_age: Duration, greeter: Option<AbortHandle>) -> Self {
+    fn start(mut subscriber: Subscriber, max_age: Duration, greeter: AbortHandle) -> Self {
         let slots: Arc<Slots> = Arc::default();
         let drain = slots.clone();
         let task = tokio::spawn(async move {
@@ -290,13 +315,11 @@ impl FrameStream {
             drain.lock().closed = true;
             drain.arrived.notify_one();
         });
-        let mut tasks = vec![task.abort_handle()];
-        tasks.extend(greeter);
         Self {
             slots,
             max_age_us: i64::try_from(max_age.as_micros()).unwrap_or(i64::MAX),
             stale: 0,
-            tasks,
+            tasks: [task.abort_handle(), greeter],
         }
     }
 

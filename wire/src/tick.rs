@@ -129,7 +129,6 @@ impl RateGate {
         self.source.observe(ts_us);
         self.resume(ts_us);
         let interval = self.grid.interval_us();
-        let latest_after = self.latest_after_us();
         let k = match self.source.estimate_us {
             Some(source) if source < 0.8 * interval => {
                 let k = self.grid.at_or_before(ts_us + (source / 2.0) as i64);
@@ -138,20 +137,20 @@ impl RateGate {
                 }
                 k
             }
-            _ => {
-                let nearest = self.grid.nearest(ts_us);
-                let k = self.last_k.map_or(nearest, |last| nearest.max(last + 1));
-                if self.grid.tick_us(k) - ts_us > latest_after {
-                    return Offer::Surplus;
-                }
-                k
-            }
+            _ => return self.take_nearest(ts_us),
         };
         self.last_k = Some(k);
         Offer::Due {
             k,
             tick_us: self.grid.tick_us(k),
         }
+    }
+
+    /// Offers a frame of which those before and after are not offered: a probe of an idle rendition. It says nothing
+    /// of the source's interval.
+    pub fn probe(&mut self, ts_us: i64) -> Offer {
+        self.resume(ts_us);
+        self.take_nearest(ts_us)
     }
 
     /// The tick for a held last frame of a finished file, at hub time `now_us`; `None` while the next tick has
@@ -167,6 +166,17 @@ impl RateGate {
             k,
             tick_us: self.grid.tick_us(k),
         })
+    }
+
+    fn take_nearest(&mut self, ts_us: i64) -> Offer {
+        let nearest = self.grid.nearest(ts_us);
+        let k = self.last_k.map_or(nearest, |last| nearest.max(last + 1));
+        let tick_us = self.grid.tick_us(k);
+        if tick_us - ts_us > self.latest_after_us() {
+            return Offer::Surplus;
+        }
+        self.last_k = Some(k);
+        Offer::Due { k, tick_us }
     }
 
     /// At the first instant of an epoch: frees the ticks used if the clock has gone back behind them. No tick lies

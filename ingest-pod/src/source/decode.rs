@@ -7,7 +7,9 @@ use gstreamer_video as gst_video;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::Outlet;
 use super::arrivals::Arrivals;
+use super::gate::Gate;
 use crate::captured::FORMATS;
 use crate::fault::Fault;
 
@@ -42,14 +44,21 @@ pub fn attach(
     caps: &gst::CapsRef,
     pace: Pace,
     arrivals: &Arc<Arrivals>,
+    outlet: &Arc<dyn Outlet>,
 ) -> Result<Branch, Fault> {
     let jpeg = caps.structure(0).is_some_and(|s| s.name() == "image/jpeg");
     let sink = app_sink(jpeg, pace);
+    let mut gate = None;
     let (added, decoder) = if jpeg {
         (vec![sink.clone().upcast::<gst::Element>()], None)
     } else {
         let (decoder, name) = decoder_for(caps)?;
-        note_decoded(&decoder, arrivals);
+        if pace == Pace::Live {
+            gate = decoder
+                .static_pad("sink")
+                .map(|entry| Gate::new(outlet, &entry));
+        }
+        note_decoded(&decoder, arrivals, gate.clone());
         let convert = make("videoconvert")?;
         (vec![decoder, convert, sink.clone().upcast()], Some(name))
     };
@@ -61,7 +70,7 @@ pub fn attach(
         .first()
         .and_then(|first| first.static_pad("sink"))
         .ok_or_else(|| missing("decoder", "it has no sink pad"))?;
-    watch(&entry, pace, jpeg, arrivals);
+    watch(pad, pace, jpeg, arrivals, gate);
     if let Some(pad) = sink.static_pad("sink") {
         offer_video_meta(&pad);
     }
@@ -171,8 +180,8 @@ fn decoder_for(caps: &gst::CapsRef) -> Result<(gst::Element, String), Fault> {
     ))
 }
 
-/// Notes when each picture comes out of the decoder.
-fn note_decoded(decoder: &gst::Element, arrivals: &Arc<Arrivals>) {
+/// Notes when each picture comes out of the decoder, and drops those that are only there for others to refer to.
+fn note_decoded(decoder: &gst::Element, arrivals: &Arc<Arrivals>, gate: Option<Arc<Gate>>) {
     let Some(exit) = decoder.static_pad("src") else {
         return;
     };
@@ -180,16 +189,26 @@ fn note_decoded(decoder: &gst::Element, arrivals: &Arc<Arrivals>) {
     exit.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         if let Some(buffer) = info.buffer() {
             arrivals.decoded(buffer.pts());
+            if gate.as_ref().is_some_and(|gate| !gate.shows(buffer.pts())) {
+                return gst::PadProbeReturn::Handled;
+            }
         }
         gst::PadProbeReturn::Ok
     });
 }
 
-/// Notes when each access unit is complete, and holds back those that cannot be decoded cleanly.
-fn watch(entry: &gst::Pad, pace: Pace, jpeg: bool, arrivals: &Arc<Arrivals>) {
+/// Notes when each access unit that `exit` pushes is complete, and holds back those that cannot be decoded cleanly
+/// and those that nobody wants decoded.
+fn watch(
+    exit: &gst::Pad,
+    pace: Pace,
+    jpeg: bool,
+    arrivals: &Arc<Arrivals>,
+    gate: Option<Arc<Gate>>,
+) {
     let arrivals = Arc::clone(arrivals);
     let guard = Mutex::new(ReferenceGuard::new(Instant::now()));
-    entry.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+    exit.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let Some(buffer) = info.buffer() else {
             return gst::PadProbeReturn::Ok;
         };
@@ -200,13 +219,17 @@ fn watch(entry: &gst::Pad, pace: Pace, jpeg: bool, arrivals: &Arc<Arrivals>) {
         let unit = AccessUnit {
             key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
             after_loss: buffer.flags().contains(gst::BufferFlags::DISCONT),
-            late: lag > MAX_LAG,
+            late: lag > MAX_LAG && !gate.as_ref().is_some_and(|gate| gate.is_catching_up()),
         };
         let mut guard = guard.lock().unwrap_or_else(PoisonError::into_inner);
         let verdict = guard.admit(unit, Instant::now());
         arrivals.waiting_for_key_frame(guard.waiting_since);
+        drop(guard);
         match verdict {
-            Ok(()) => gst::PadProbeReturn::Ok,
+            Ok(()) if gate.as_ref().is_none_or(|gate| gate.admit(buffer, lag)) => {
+                gst::PadProbeReturn::Ok
+            }
+            Ok(()) => gst::PadProbeReturn::Handled,
             Err(reason) => {
                 arrivals.held_back(reason);
                 // Not `Drop`: GStreamer 1.22 then complains of each buffer that the binding has freed already.

@@ -100,10 +100,11 @@ fn open(spec: &FileSpec, attempt: &Attempt) -> Result<Opened, Fault> {
         .map_err(|error| corrupt(spec, &error.to_string()))?;
     let arrivals = Arc::new(Arrivals::default());
     let found: Arc<Mutex<Streams>> = Arc::default();
-    let (slot, weak, noted) = (
+    let (slot, weak, noted, outlet) = (
         Arc::clone(&found),
         pipeline.downgrade(),
         Arc::clone(&arrivals),
+        Arc::clone(&attempt.outlet),
     );
     parse.connect_pad_added(move |_, pad| {
         let (Some(pipeline), Some(caps)) = (weak.upgrade(), pad.current_caps()) else {
@@ -116,7 +117,7 @@ fn open(spec: &FileSpec, attempt: &Attempt) -> Result<Opened, Fault> {
             found.others.push(media.to_owned());
         } else if !found.taken {
             found.taken = true;
-            let branch = attach(&pipeline, pad, &caps, Pace::Stored, &noted);
+            let branch = attach(&pipeline, pad, &caps, Pace::Stored, &noted, &outlet);
             found.video = Some(branch.map(|branch| (branch, codec_name(&caps))));
         }
     });
@@ -252,6 +253,9 @@ impl<'a> Player<'a> {
                 "receive",
                 arrival.complete.saturating_duration_since(arrival.first),
             );
+        }
+        if branch.decoder.is_some() {
+            outlet.decoding(1);
         }
         self.in_this_pass += 1;
         let duration = sample.buffer().and_then(gst::BufferRef::duration);

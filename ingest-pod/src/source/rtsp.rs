@@ -11,7 +11,7 @@ use super::arrivals::Arrivals;
 use super::decode::{Branch, Pace, attach, make, start};
 use super::pull::{Pulled, Reader, Running, pull};
 use super::rtsp_fault::{certificate_refused, classify};
-use super::{Attempt, End};
+use super::{Attempt, End, Outlet};
 use crate::captured::Captured;
 use crate::fault::{Fault, Redactor};
 
@@ -57,7 +57,7 @@ pub struct RtspSpec {
 
 /// Reads the camera until it ends, fails or is stopped.
 pub fn run(spec: &RtspSpec, attempt: &Attempt) -> End {
-    match Session::open(spec) {
+    match Session::open(spec, &attempt.outlet) {
         Ok(session) => session.play(spec, attempt),
         Err(fault) => End::Failed(fault),
     }
@@ -83,7 +83,7 @@ struct Session {
 }
 
 impl Session {
-    fn open(spec: &RtspSpec) -> Result<Self, Fault> {
+    fn open(spec: &RtspSpec, outlet: &Arc<dyn Outlet>) -> Result<Self, Fault> {
         let pipeline = gst::Pipeline::new();
         let source = make("rtspsrc")?;
         configure(&source, spec)?;
@@ -92,7 +92,7 @@ impl Session {
             .map_err(|e| Fault::transient("Internal", e.to_string(), "report this"))?;
         let arrivals = Arc::new(Arrivals::default());
         let found: Arc<Mutex<Found>> = Arc::default();
-        watch_pads(&pipeline, &source, &found, &arrivals);
+        watch_pads(&pipeline, &source, &found, &arrivals, outlet);
         let bus = pipeline
             .bus()
             .ok_or_else(|| Fault::transient("Internal", "no pipeline bus", "report this"))?;
@@ -112,7 +112,6 @@ impl Session {
         let started = Instant::now();
         let mut branch: Option<(Branch, &'static str)> = None;
         let mut reader = Reader::default();
-        let mut last_seen = None;
         loop {
             if attempt.stop.is_stopped() {
                 return End::Stopped;
@@ -168,10 +167,9 @@ impl Session {
             }
             for took in received {
                 outlet.stage("receive", took);
+                outlet.alive(true);
             }
-            let newest = self.arrivals.newest();
-            outlet.alive(newest != last_seen);
-            last_seen = newest;
+            outlet.alive(false);
             if let Some(fault) = stale(spec, &self.arrivals, started) {
                 return End::Failed(fault);
             }
@@ -298,6 +296,7 @@ fn watch_pads(
     source: &gst::Element,
     found: &Arc<Mutex<Found>>,
     arrivals: &Arc<Arrivals>,
+    outlet: &Arc<dyn Outlet>,
 ) {
     let slot = Arc::clone(found);
     source.connect("select-stream", false, move |values| {
@@ -327,16 +326,17 @@ fn watch_pads(
         slot.lock().unwrap_or_else(PoisonError::into_inner).complete = true;
         None
     });
-    let (slot, weak, arrivals) = (
+    let (slot, weak, arrivals, outlet) = (
         Arc::clone(found),
         pipeline.downgrade(),
         Arc::clone(arrivals),
+        Arc::clone(outlet),
     );
     source.connect_pad_added(move |_, pad| {
         let (Some(pipeline), Some(caps)) = (weak.upgrade(), pad.current_caps()) else {
             return;
         };
-        let built = depayload(&pipeline, pad, &caps, &arrivals);
+        let built = depayload(&pipeline, pad, &caps, &arrivals, &outlet);
         let mut found = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if found.branch.is_none() {
             found.branch = Some(built);
@@ -367,6 +367,7 @@ fn depayload(
     pad: &gst::Pad,
     caps: &gst::CapsRef,
     arrivals: &Arc<Arrivals>,
+    outlet: &Arc<dyn Outlet>,
 ) -> Result<(Branch, &'static str), Fault> {
     let unusable =
         |why: String| Fault::transient("NoVideo", why, "set the camera to H.264, H.265 or MJPEG");
@@ -397,10 +398,11 @@ fn depayload(
     });
     let caps = gst::Caps::new_empty_simple(media);
     // A camera can be set to another codec while we try.
-    let branch = attach(pipeline, &exit, &caps, Pace::Live, arrivals).map_err(|fault| Fault {
-        permanent: fault.permanent && fault.reason != "UnsupportedCodec",
-        ..fault
-    })?;
+    let branch =
+        attach(pipeline, &exit, &caps, Pace::Live, arrivals, outlet).map_err(|fault| Fault {
+            permanent: fault.permanent && fault.reason != "UnsupportedCodec",
+            ..fault
+        })?;
     start(&[depay, parse])?;
     pad.link(&entry).map_err(|e| unusable(e.to_string()))?;
     Ok((branch, codec))

@@ -10,8 +10,8 @@ use crate::support::{Ingest, PATIENCE};
 /// Seconds over which buffers are counted.
 const SECONDS: u64 = 5;
 
-const ONE: &str = "{name: main, fps: 25, width: 160}";
-const THREE: &str = "{name: main, fps: 25, width: 160}, {name: low, fps: 10, width: 320}, \
+const ONE: &str = "{name: main, fps: 25, width: 160, publish: Always}";
+const THREE: &str = "{name: main, fps: 25, width: 160, publish: Always}, {name: low, fps: 10, width: 320}, \
                      {name: still, fps: 1, quality: 95, width: 640}";
 
 /// When buffers left the decoder, in nanoseconds since the process began: lines of the `stats` tracer.

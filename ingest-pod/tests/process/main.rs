@@ -14,6 +14,7 @@ mod feedback;
 mod fencing;
 mod files;
 mod foreign;
+mod idle;
 mod ids;
 mod in_place;
 mod long;

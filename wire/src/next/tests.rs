@@ -38,7 +38,7 @@ fn requests_are_read_as_documented() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fresh_frame_answers_at_once_and_an_old_id_waits_for_the_next() {
-    let newest = Arc::new(Newest::new(Duration::from_hours(1)));
+    let newest = Arc::new(Newest::new(Duration::from_hours(1), Listeners::default()));
     newest.put(frame(5));
     let wait = Duration::from_secs(1);
     assert_eq!(newest.wait_for(None, wait).await.unwrap().frame_id, 5);
@@ -52,7 +52,7 @@ async fn a_fresh_frame_answers_at_once_and_an_old_id_waits_for_the_next() {
 
 #[tokio::test(start_paused = true)]
 async fn without_after_a_stale_frame_does_not_count() {
-    let newest = Newest::new(Duration::ZERO);
+    let newest = Newest::new(Duration::ZERO, Listeners::default());
     newest.put(frame(5));
     std::thread::sleep(Duration::from_millis(2));
     let refused = newest.wait_for(None, Duration::from_secs(30)).await;
@@ -61,7 +61,7 @@ async fn without_after_a_stale_frame_does_not_count() {
 
 #[tokio::test(start_paused = true)]
 async fn the_sixty_fifth_waiting_request_is_refused() {
-    let newest = Arc::new(Newest::new(Duration::ZERO));
+    let newest = Arc::new(Newest::new(Duration::ZERO, Listeners::default()));
     let mut waiting = JoinSet::new();
     for _ in 0..MAX_WAITING {
         let newest = newest.clone();

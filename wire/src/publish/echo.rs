@@ -4,11 +4,14 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use async_nats::{Client, Message, Subject, SubscribeError};
+use async_nats::{Client, Message, StatusCode, Subject, SubscribeError};
 use futures::StreamExt as _;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+
+use crate::interest::{Listeners, Verdicts};
 
 /// Who waits for which echo.
 pub(super) struct EchoTable {
@@ -43,11 +46,12 @@ impl EchoTable {
         }))
     }
 
-    pub(super) fn add(&self) -> Arc<Echo> {
+    pub(super) fn add(&self, listeners: Listeners) -> Arc<Echo> {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let echo = Arc::new(Echo {
             number,
             inbox: format!("{}.{number}", self.inbox),
+            listeners,
             counters: Mutex::default(),
         });
         lock(&self.waiting).renditions.insert(number, echo.clone());
@@ -75,7 +79,8 @@ impl Drop for EchoTable {
 }
 
 /// Last token of a subject in our inbox: `b<n>` barrier after frame n, `f<n>` and `m<n>` reply inboxes of frame and
-/// metadata (what comes there, such as JetStream's acknowledgement, is ignored), `t0` a round trip.
+/// metadata (the server's "no responders" counts, everything else, such as JetStream's acknowledgement, is ignored),
+/// `t0` a round trip.
 fn take(waiting: &Mutex<Waiting>, prefix: &str, message: &Message) {
     let Some((number, kind)) = message
         .subject
@@ -91,11 +96,18 @@ fn take(waiting: &Mutex<Waiting>, prefix: &str, message: &Message) {
         if let Some(done) = lock(waiting).round_trips.remove(&number) {
             let _ = done.send(());
         }
-    } else if let Some(barrier) = kind.strip_prefix('b').and_then(|n| n.parse().ok()) {
-        let echo = lock(waiting).renditions.get(&number).cloned();
-        if let Some(echo) = echo {
-            echo.came_back(barrier);
-        }
+        return;
+    }
+    let Some((kind, Ok(frame))) = kind.split_at_checked(1).map(|(k, n)| (k, n.parse())) else {
+        return;
+    };
+    let Some(echo) = lock(waiting).renditions.get(&number).cloned() else {
+        return;
+    };
+    match kind {
+        "b" => echo.came_back(frame, Instant::now()),
+        "f" | "m" if message.status == Some(StatusCode::NO_RESPONDERS) => echo.no_responders(frame),
+        _ => {}
     }
 }
 
@@ -103,6 +115,7 @@ fn take(waiting: &Mutex<Waiting>, prefix: &str, message: &Message) {
 pub(super) struct Echo {
     number: u64,
     inbox: String,
+    listeners: Listeners,
     counters: Mutex<Counters>,
 }
 
@@ -115,6 +128,7 @@ struct Counters {
     barrier: u64,
     /// The last frame whose barrier came back.
     back: u64,
+    verdicts: Verdicts,
 }
 
 impl Echo {
@@ -125,6 +139,9 @@ impl Echo {
             counters.connection = connection;
             counters.back = counters.sent;
             counters.barrier = counters.sent;
+            counters.verdicts.clear();
+            drop(counters);
+            self.listeners.connected(Instant::now());
         }
     }
 
@@ -133,8 +150,37 @@ impl Echo {
         counters.sent - counters.back
     }
 
-    pub(super) fn sent(&self) {
-        lock(&self.counters).sent += 1;
+    /// Counts the next frame as sent, before it is: the server's answer may be faster than the thread that sends it.
+    /// Returns its inbox.
+    pub(super) fn frame(&self) -> Subject {
+        let mut counters = lock(&self.counters);
+        counters.sent += 1;
+        let number = counters.sent;
+        counters.verdicts.sent(number);
+        format!("{}.f{number}", self.inbox).into()
+    }
+
+    /// The client did not take that frame.
+    pub(super) fn frame_refused(&self) {
+        let mut counters = lock(&self.counters);
+        let number = counters.sent;
+        counters.verdicts.forget(number);
+        counters.sent -= 1;
+    }
+
+    /// The same for the metadata message of the frame just sent.
+    pub(super) fn meta(&self) -> Subject {
+        let mut counters = lock(&self.counters);
+        let number = counters.sent;
+        counters.verdicts.sent_meta(number);
+        format!("{}.m{number}", self.inbox).into()
+    }
+
+    /// The client did not take that message: nobody will get it.
+    pub(super) fn meta_refused(&self) {
+        let mut counters = lock(&self.counters);
+        let number = counters.sent;
+        counters.verdicts.no_responders(number);
     }
 
     pub(super) fn owed_barrier(&self) -> Option<Subject> {
@@ -148,19 +194,20 @@ impl Echo {
         counters.barrier = counters.sent;
     }
 
-    /// Inbox of the next frame.
-    pub(super) fn frame_inbox(&self) -> Subject {
-        format!("{}.f{}", self.inbox, lock(&self.counters).sent + 1).into()
+    fn no_responders(&self, frame: u64) {
+        lock(&self.counters).verdicts.no_responders(frame);
     }
 
-    /// Inbox of the metadata message of the frame just sent.
-    pub(super) fn meta_inbox(&self) -> Subject {
-        format!("{}.m{}", self.inbox, lock(&self.counters).sent).into()
-    }
-
-    fn came_back(&self, barrier: u64) {
+    fn came_back(&self, barrier: u64, now: Instant) {
         let mut counters = lock(&self.counters);
         counters.back = counters.back.max(barrier.min(counters.sent));
+        let verdict = counters.verdicts.came_back(barrier);
+        drop(counters);
+        match verdict {
+            Some(true) => self.listeners.somebody(now),
+            Some(false) => self.listeners.nobody(now),
+            None => {}
+        }
     }
 }
 
@@ -177,6 +224,7 @@ mod tests {
         Echo {
             number: 1,
             inbox: "_INBOX.x.1".into(),
+            listeners: Listeners::default(),
             counters: Mutex::default(),
         }
     }
@@ -186,12 +234,12 @@ mod tests {
         let echo = echo();
         echo.enter_connection(1);
         for _ in 0..2 {
-            echo.sent();
+            echo.frame();
             assert!(echo.owed_barrier().is_some());
             echo.barrier_sent();
         }
         assert_eq!(echo.unacknowledged(), 2);
-        echo.came_back(2);
+        echo.came_back(2, Instant::now());
         assert_eq!(echo.unacknowledged(), 0);
     }
 
@@ -199,7 +247,7 @@ mod tests {
     fn a_new_connection_forgets_what_was_under_way_and_owed() {
         let echo = echo();
         echo.enter_connection(1);
-        echo.sent();
+        echo.frame();
         echo.enter_connection(2);
         assert_eq!(echo.unacknowledged(), 0);
         assert!(echo.owed_barrier().is_none());
@@ -208,10 +256,28 @@ mod tests {
     #[test]
     fn a_barrier_that_found_no_room_is_owed_with_the_newest_number() {
         let echo = echo();
-        echo.sent();
-        echo.sent();
+        echo.frame();
+        echo.frame();
         assert_eq!(&*echo.owed_barrier().unwrap(), "_INBOX.x.1.b2");
-        echo.came_back(99);
+        echo.came_back(99, Instant::now());
         assert_eq!(echo.unacknowledged(), 0, "never more than were sent");
+    }
+
+    #[test]
+    fn a_frame_that_the_client_refused_was_never_sent_and_says_nothing_of_listeners() {
+        let echo = echo();
+        assert_eq!(&*echo.frame(), "_INBOX.x.1.f1");
+        echo.frame_refused();
+        assert_eq!(echo.unacknowledged(), 0);
+        assert!(echo.owed_barrier().is_none());
+        assert_eq!(&*echo.frame(), "_INBOX.x.1.f1");
+        echo.meta();
+        echo.meta_refused();
+        echo.no_responders(1);
+        echo.came_back(1, Instant::now());
+        assert!(!echo.listeners.is_active());
+        echo.frame();
+        echo.came_back(2, Instant::now());
+        assert!(echo.listeners.is_active());
     }
 }

@@ -159,6 +159,35 @@ fn a_pause_of_a_fast_source_does_not_make_it_a_slow_one() {
 }
 
 #[test]
+fn probes_are_held_to_the_rate_and_say_nothing_of_the_source() {
+    let mut gate = RateGate::new(grid(15, 1));
+    let film = source(1e6 / 30.0, &[0.0; 60], 0.0);
+    let before = due(&mut gate, &film);
+    let idle_for = 100_000_000;
+    for second in 2..100 {
+        assert!(matches!(
+            gate.probe(NOW_US + second * 1_000_000),
+            Offer::Due { .. }
+        ));
+    }
+    let again: Vec<i64> = film.iter().map(|ts| ts + idle_for).collect();
+    let after = due(&mut gate, &again);
+    assert_eq!(
+        after.len(),
+        before.len(),
+        "at the full rate from the first frame on"
+    );
+
+    let mut slow = RateGate::new(grid(1, 10));
+    let probes =
+        (0..100).filter(|second| slow.probe(NOW_US + second * 1_000_000) != Offer::Surplus);
+    assert!(
+        probes.count() <= 12,
+        "never more than the rate allows, but for a start"
+    );
+}
+
+#[test]
 fn a_held_frame_comes_once_per_tick() {
     let mut gate = RateGate::new(grid(10, 1));
     let count = (0..100)
