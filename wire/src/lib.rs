@@ -1,7 +1,7 @@
 //! What crosses NATS, as types, state machines and two thin clients.
 //!
 //! Pure (no I/O, time is passed in): [`subjects`], [`metadata`], [`status`], [`ids`], [`tick`], [`fencing`], [`feedback`],
-//! [`interest`].
+//! [`interest`], [`join`].
 //! On the network: [`connect`], [`publish`] with [`next`] for the ingest side, [`subscribe`] for consumers.
 //! [`server`] is the text of the server's configuration and of the permissions, shared by documentation, `streamhub up` and tests;
 //! [`generate`] makes the reference files from all this.
@@ -12,6 +12,7 @@ pub mod fencing;
 pub mod generate;
 pub mod ids;
 pub mod interest;
+pub mod join;
 pub mod metadata;
 pub mod next;
 pub mod publish;

@@ -17,6 +17,7 @@ mod foreign;
 mod idle;
 mod ids;
 mod in_place;
+mod joining;
 mod long;
 mod metadata;
 mod mistakes;

@@ -55,7 +55,7 @@ async fn take(subscriber: &mut Subscriber, count: usize) -> Vec<Sent> {
 }
 
 /// The brightness of a JPEG's pixels, and its width and height.
-fn grey(jpeg: &[u8]) -> (Vec<u8>, u32, u32) {
+pub fn grey(jpeg: &[u8]) -> (Vec<u8>, u32, u32) {
     let image = decompress(jpeg, PixelFormat::GRAY).expect("the JPEG decodes");
     (image.pixels, image.width as u32, image.height as u32)
 }
