@@ -38,6 +38,17 @@ pub enum Content {
     Still(Still),
 }
 
+impl Content {
+    /// Its size in pixels.
+    pub fn size(&self) -> Size {
+        match self {
+            Self::Jpeg(jpeg) => jpeg.size,
+            Self::Video(video) => Size::new(video.frame.width(), video.frame.height()),
+            Self::Still(still) => still.size,
+        }
+    }
+}
+
 /// A decoded picture and what its samples mean.
 pub struct Video {
     /// The samples.

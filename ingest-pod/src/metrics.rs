@@ -12,6 +12,8 @@ use std::fmt::Write as _;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use crate::report::HeldTo;
+
 /// `receive`, `decode`, `encode` or `publish`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StageLabel {
@@ -81,6 +83,14 @@ pub struct Metrics {
     pub rendition_active: Family<RenditionLabel, Gauge>,
     /// Capture time of the newest published frame, UNIX seconds.
     pub last_frame: Family<RenditionLabel, Decimal>,
+    /// Steps that the machine's load has taken away from a rendition.
+    pub load_level: Family<RenditionLabel, Gauge>,
+    /// JPEG quality that a rendition is held to.
+    pub quality: Family<RenditionLabel, Gauge>,
+    /// Frames per second that a rendition is held to.
+    pub fps: Family<RenditionLabel, Decimal>,
+    /// Width in pixels that a rendition is held to.
+    pub width: Family<RenditionLabel, Gauge>,
     /// 1 while the source delivers.
     pub fresh: Gauge,
     /// 1 while the connection to NATS stands.
@@ -115,6 +125,10 @@ impl Metrics {
             access_units_decoded: Counter::default(),
             rendition_active: Family::default(),
             last_frame: Family::default(),
+            load_level: Family::default(),
+            quality: Family::default(),
+            fps: Family::default(),
+            width: Family::default(),
             fresh: Gauge::default(),
             nats_connected: Gauge::default(),
             nats_reconnects: Counter::default(),
@@ -126,6 +140,7 @@ impl Metrics {
             cpu: Counter::default(),
         };
         metrics.register_frames();
+        metrics.register_load();
         metrics.register_health();
         metrics
     }
@@ -188,6 +203,30 @@ impl Metrics {
         );
     }
 
+    fn register_load(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "rendition_load_level",
+            "Steps that the machine's load has taken away from the rendition; 0 when it keeps up",
+            self.load_level.clone(),
+        );
+        r.register(
+            "rendition_quality",
+            "JPEG quality that the rendition is held to, before max_payload; none where the camera's JPEG is passed through",
+            self.quality.clone(),
+        );
+        r.register(
+            "rendition_fps",
+            "Frames per second that the rendition is held to",
+            self.fps.clone(),
+        );
+        r.register(
+            "rendition_width",
+            "Pixels per line that the rendition is held to, before max_payload",
+            self.width.clone(),
+        );
+    }
+
     fn register_health(&mut self) {
         let r = &mut self.registry;
         r.register("fresh", "1 while the source delivers", self.fresh.clone());
@@ -242,6 +281,26 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
+    /// The machine's load leaves this of a rendition.
+    pub fn held_to(&self, rendition: &str, held_to: HeldTo) {
+        let label = RenditionLabel {
+            rendition: rendition.to_owned(),
+        };
+        self.load_level
+            .get_or_create(&label)
+            .set(held_to.level.into());
+        self.fps.get_or_create(&label).set(held_to.fps);
+        self.width.get_or_create(&label).set(held_to.width.into());
+        match held_to.quality {
+            Some(quality) => {
+                self.quality.get_or_create(&label).set(quality.into());
+            }
+            None => {
+                self.quality.remove(&label);
+            }
+        }
+    }
+
     /// Makes one series of every family, since an empty family is not rendered.
     fn touch_every_series(&self) {
         let rendition = RenditionLabel {
@@ -254,6 +313,13 @@ impl Metrics {
         let _ = self.published_bytes.get_or_create(&rendition);
         let _ = self.last_frame.get_or_create(&rendition);
         let _ = self.rendition_active.get_or_create(&rendition);
+        let held_to = HeldTo {
+            level: 0,
+            quality: Some(0),
+            fps: 0.0,
+            width: 0,
+        };
+        self.held_to("", held_to);
         let _ = self.held_back.get_or_create(&reason);
         let _ = self.source_failures.get_or_create(&reason);
         let _ = self.feedback_rejected.get_or_create(&reason);
@@ -277,6 +343,10 @@ impl Metrics {
         self.published_bytes.remove(&label);
         self.last_frame.remove(&label);
         self.rendition_active.remove(&label);
+        self.load_level.remove(&label);
+        self.quality.remove(&label);
+        self.fps.remove(&label);
+        self.width.remove(&label);
         for reason in drop_reasons {
             self.dropped.remove(&DropLabels {
                 rendition: rendition.to_owned(),

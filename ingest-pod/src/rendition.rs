@@ -1,13 +1,18 @@
 //! One rendition: due frames in, JPEG with metadata out. One thread each.
 
 mod leave;
+mod load;
 mod reduction;
 
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::json;
 use streamhub_crds::{Publish, Rendition};
 use streamhub_wire::feedback::FeedbackStore;
+use streamhub_wire::hub_time_us;
 use streamhub_wire::interest::Listeners;
 use streamhub_wire::metadata::{Capture, Events, METADATA_VERSION, Metadata};
 use streamhub_wire::publish::{DropReason, Publisher, RenditionOptions, RenditionPublisher};
@@ -15,10 +20,11 @@ use streamhub_wire::subjects::Token;
 
 use crate::captured::{Content, JpegDecoder};
 use crate::picture::{self, Encoder, Raw, Size, fit};
-use crate::report::{PublishedFrame, Report};
-use crate::router::{Due, Lanes};
+use crate::report::{HeldTo, PublishedFrame, Report};
+use crate::router::{Due, Every, Lanes};
 use crate::slot::Slot;
 pub use leave::{LEASE, Leave};
+use load::{Change, InForce, Load, Work};
 use reduction::Reduction;
 
 /// More attempts than there are steps of reduction are never needed.
@@ -44,12 +50,12 @@ pub struct Shared {
 pub struct Renditions(pub Arc<Shared>);
 
 impl Lanes for Renditions {
-    fn start(&self, rendition: &Arc<Rendition>, slot: Slot<Due>) -> Listeners {
+    fn start(&self, rendition: &Arc<Rendition>, slot: Slot<Due>, every: Every) -> Listeners {
         let name = rendition.name.as_str();
         let Ok(token) = Token::new(name) else {
             return Listeners::default();
         };
-        let worker = match Worker::new(Arc::clone(&self.0), &token, rendition) {
+        let worker = match Worker::new(Arc::clone(&self.0), &token, rendition, every) {
             Ok(worker) => worker,
             Err(error) => give_up(name, &error),
         };
@@ -87,6 +93,13 @@ struct Worker {
     shared: Arc<Shared>,
     publisher: RenditionPublisher,
     encoder: Encoder,
+    /// What the machine's load leaves of the rendition; known from the first picture on.
+    load: Option<Load>,
+    /// What `load` was made for: the size without load, and whether the camera's JPEG is passed through.
+    shape: Option<(Size, bool)>,
+    every: Every,
+    /// Every how many ticks the frame at hand was due.
+    due_every: u32,
     reduction: Reduction,
     /// The server's `max_payload` for which `reduction` was found.
     max_payload: usize,
@@ -106,10 +119,11 @@ impl Worker {
         shared: Arc<Shared>,
         name: &Token,
         rendition: &Arc<Rendition>,
+        every: Every,
     ) -> Result<Self, picture::Error> {
         let publisher = shared
             .publisher
-            .rendition(&shared.camera, name, options(rendition));
+            .rendition(&shared.camera, name, options(rendition, 1));
         publisher.listeners().set_always(is_always(rendition));
         let metadata = Metadata {
             stream_id: shared.camera.as_str().to_owned(),
@@ -139,6 +153,10 @@ impl Worker {
             shared,
             publisher,
             encoder: Encoder::new()?,
+            load: None,
+            shape: None,
+            every,
+            due_every: 1,
             reduction: Reduction::default(),
             max_payload: 0,
             metadata,
@@ -148,33 +166,135 @@ impl Worker {
 
     fn run(mut self, slot: &Slot<Due>) {
         while let Some(due) = slot.take() {
-            self.follow(&due.rendition);
+            self.follow(&due);
             if !self.shared.leave.has_begun() {
                 continue;
             }
-            if let Err(reason) = self.handle(&due) {
+            self.weigh(&due);
+            let (started, cpu) = (Instant::now(), thread_cpu());
+            let sent = self.handle(&due);
+            let work = Work {
+                took: started.elapsed(),
+                cpu: thread_cpu().saturating_sub(cpu),
+                age: sent.is_ok().then(|| self.age(&due)),
+                decoder_late: self.shared.report.decoder_late(),
+            };
+            if let Err(reason) = sent {
                 let name = self.current.name.as_str();
                 self.shared.report.dropped(name, reason);
+            }
+            let interval = due.rendition.fps.interval() * due.every;
+            let change = self
+                .load
+                .as_mut()
+                .and_then(|load| load.worked(work, interval, Instant::now()));
+            if let Some(change) = change {
+                self.apply_load(Some(change), &due.source);
             }
         }
     }
 
-    /// Takes a changed rendition over, from this frame on.
-    fn follow(&mut self, rendition: &Arc<Rendition>) {
-        if Arc::ptr_eq(rendition, &self.current) {
+    /// Brings the load to what the picture makes of the rendition.
+    fn weigh(&mut self, due: &Due) {
+        let source = due.frame.content.size();
+        let full = self.target(source);
+        let shape = (
+            full,
+            full == source && matches!(&*due.frame.content, Content::Jpeg(_)),
+        );
+        if self.shape.replace(shape) != Some(shape) {
+            let (full, passed_through) = shape;
+            match &mut self.load {
+                Some(load) => load.follow(&self.current, full, passed_through),
+                None => self.load = Some(Load::new(&self.current, full, passed_through)),
+            }
+            self.apply_load(None, &due.source);
+        }
+        if let Some(load) = &mut self.load {
+            load.taken(due.epoch, due.frame_id, Instant::now());
+        }
+    }
+
+    /// Holds the rendition to what the load leaves of it, and tells so.
+    fn apply_load(&mut self, change: Option<Change>, source: &str) {
+        let Some(load) = &self.load else {
+            return;
+        };
+        let (level, force) = (load.level(), load.in_force());
+        self.every.set(force.every);
+        let name = self.current.name.as_str();
+        let passed_through = self.shape.is_some_and(|(_, passed_through)| passed_through);
+        let held_to = HeldTo {
+            level: level as u32,
+            quality: (!passed_through).then_some(force.quality),
+            fps: self.current.fps.as_f64() / f64::from(force.every),
+            width: force.size.width,
+        };
+        self.shared.report.held_to(name, held_to);
+        let (kind, reason, message) = match change {
+            None | Some(Change::Raised) => return,
+            Some(Change::Reduced) => ("load-reduced", "Overloaded", "the machine cannot keep up"),
+            Some(Change::Restored) => ("load-restored", "", "the machine keeps up again"),
+        };
+        let HeldTo {
+            quality,
+            fps,
+            width,
+            ..
+        } = held_to;
+        tracing::warn!(rendition = name, level, quality, fps, width, "{message}");
+        let body = json!({
+            "camera": self.shared.camera.as_str(),
+            "at": hub_time_us() / 1000,
+            "source": source,
+            "reason": reason,
+            "message": message,
+            "rendition": name,
+            "level": level,
+            "quality": quality,
+            "fps": fps,
+            "width": width,
+        });
+        if let Ok(kind) = Token::new(kind) {
+            // An event is news; status and metrics tell the level anyway.
+            let _ = self
+                .shared
+                .publisher
+                .publish_event(&self.shared.camera, &kind, &body);
+        }
+    }
+
+    fn in_force(&self) -> Option<InForce> {
+        self.load.as_ref().map(Load::in_force)
+    }
+
+    fn age(&self, due: &Due) -> Duration {
+        let age_us = self.metadata.published.saturating_sub(due.timestamp_us);
+        Duration::from_micros(u64::try_from(age_us).unwrap_or(0))
+    }
+
+    /// Takes a changed rendition or rate over, from this frame on.
+    fn follow(&mut self, due: &Due) {
+        let changed = !Arc::ptr_eq(&due.rendition, &self.current);
+        if !changed && due.every == self.due_every {
             return;
         }
-        self.publisher.set_options(options(rendition));
+        let rendition = &due.rendition;
+        self.publisher.set_options(options(rendition, due.every));
         self.publisher.listeners().set_always(is_always(rendition));
-        let fps = rendition.fps.as_f64();
+        let fps = rendition.fps.as_f64() / f64::from(due.every);
         self.metadata.fps = fps;
+        self.due_every = due.every;
         self.shared.report.rendition_started(
             rendition.name.as_str(),
             fps,
             self.publisher.listeners(),
         );
-        self.reduction = Reduction::default();
-        self.current = Arc::clone(rendition);
+        if changed {
+            self.reduction = Reduction::default();
+            self.shape = None;
+            self.current = Arc::clone(rendition);
+        }
     }
 
     fn handle(&mut self, due: &Due) -> Result<(), &'static str> {
@@ -218,12 +338,11 @@ impl Worker {
     }
 
     fn published(&self, due: &Due, size: Size, bytes: usize) {
-        let age_us = self.metadata.published.saturating_sub(due.timestamp_us);
         self.shared.report.published(
             self.current.name.as_str(),
             PublishedFrame {
                 timestamp_us: due.timestamp_us,
-                age: Duration::from_micros(u64::try_from(age_us).unwrap_or(0)),
+                age: self.age(due),
                 bytes,
                 width: size.width,
                 height: size.height,
@@ -274,8 +393,12 @@ impl Worker {
 
     fn compress(&mut self, raw: Result<Raw<'_>, picture::Error>) -> Result<Encoded, &'static str> {
         let encoded = raw.and_then(|raw| {
-            let size = self.reduction.size(self.target(raw.size()));
-            let quality = self.reduction.quality(self.current.quality.get());
+            let (size, quality) = match self.in_force() {
+                Some(force) => (force.size, force.quality),
+                None => (self.target(raw.size()), self.current.quality.get()),
+            };
+            let size = self.reduction.size(size);
+            let quality = self.reduction.quality(quality);
             let jpeg = self.encoder.encode(&raw, size, quality)?;
             Ok(Encoded {
                 jpeg,
@@ -296,15 +419,21 @@ impl Worker {
     }
 }
 
-fn options(rendition: &Rendition) -> RenditionOptions {
+fn options(rendition: &Rendition, every: u32) -> RenditionOptions {
     RenditionOptions {
-        interval: rendition.fps.interval(),
+        interval: rendition.fps.interval() * every,
         meta: rendition.meta,
     }
 }
 
 fn is_always(rendition: &Rendition) -> bool {
     rendition.publish == Publish::Always
+}
+
+/// CPU time of this thread.
+fn thread_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// A rendition that nobody works at would look like one that drops every frame: better to end and be

@@ -3,6 +3,7 @@
 mod rate;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use streamhub_wire::fencing::{Claim, FenceState, Identity};
@@ -14,6 +15,7 @@ use streamhub_wire::status::{
 use crate::fault::Fault;
 use crate::hub_clock::now_ms;
 use crate::metrics::{DropLabels, Metrics, ReasonLabel, RenditionLabel, process_usage};
+use crate::source::decode::DECODER_LATE;
 use rate::Rate;
 
 /// A source is fresh when an access unit came within this, or within three of its intervals (DESIGN §4).
@@ -59,6 +61,19 @@ pub struct PublishedFrame {
     pub height: u32,
 }
 
+/// What a rendition is held to by the machine's load.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeldTo {
+    /// Steps that were taken away; 0 when nothing is.
+    pub level: u32,
+    /// JPEG quality; absent when the camera's JPEG is passed through.
+    pub quality: Option<u8>,
+    /// Frames per second.
+    pub fps: f64,
+    /// Pixels per line.
+    pub width: u32,
+}
+
 struct RenditionBoard {
     status: RenditionStatus,
     rate: Rate,
@@ -92,6 +107,7 @@ pub struct Report {
     camera: String,
     identity: Identity,
     board: Mutex<Board>,
+    decoder_late: AtomicU64,
     /// The same for Prometheus.
     pub metrics: Metrics,
 }
@@ -103,6 +119,7 @@ impl Report {
             camera: camera.to_owned(),
             identity,
             metrics: Metrics::new(camera),
+            decoder_late: AtomicU64::new(0),
             board: Mutex::new(Board {
                 source_state: SourceState::Idle,
                 source: SourceStatus::default(),
@@ -189,6 +206,23 @@ impl Report {
             .held_back
             .get_or_create(&ReasonLabel { reason })
             .inc_by(count);
+        if reason == DECODER_LATE {
+            self.decoder_late.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    /// Access units that the decoder was too late for, since the process started.
+    pub fn decoder_late(&self) -> u64 {
+        self.decoder_late.load(Ordering::Relaxed)
+    }
+
+    /// The machine's load leaves this of a rendition.
+    pub fn held_to(&self, name: &str, held_to: HeldTo) {
+        self.metrics.held_to(name, held_to);
+        if let Some(entry) = self.board().renditions.get_mut(name) {
+            entry.status.load_level = held_to.level;
+            entry.status.target_fps = held_to.fps;
+        }
     }
 
     /// A rendition is there, or is another one from now on.
@@ -509,13 +543,29 @@ impl Board {
                 "correct the manifest; the last good one is in use",
             ));
         }
-        self.clock_behind_ms.map(|ms| {
-            (
+        if let Some(ms) = self.clock_behind_ms {
+            return Some((
                 "ClockBehind",
                 format!("this node's clock is {ms} ms behind the ids that were already used"),
                 "let NTP or PTP set the clocks of all nodes",
-            )
-        })
+            ));
+        }
+        self.overloaded()
+    }
+
+    fn overloaded(&self) -> Option<(&'static str, String, &'static str)> {
+        let mut reduced = self
+            .renditions
+            .iter()
+            .filter(|(_, entry)| entry.status.load_level > 0)
+            .map(|(name, _)| name.as_str());
+        let first = reduced.next()?;
+        let names = reduced.fold(first.to_owned(), |names, name| names + ", " + name);
+        Some((
+            "Overloaded",
+            format!("the machine cannot keep up: reduced: {names}"),
+            "run fewer cameras on this machine, or ask for less; frames[].floor says how far it may go",
+        ))
     }
 }
 

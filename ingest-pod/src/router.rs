@@ -1,6 +1,7 @@
 //! From the source's frames to each rendition's due frames: ticks, ids, epochs, and none while nobody listens.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use streamhub_crds::Rendition;
@@ -35,12 +36,36 @@ pub struct Due {
     pub timestamp_us: i64,
     /// Address of the source, fit to be shown.
     pub source: Arc<str>,
+    /// Every how many ticks of the rendition's rate a frame was due.
+    pub every: u32,
+}
+
+/// Every how many ticks of its rate a rendition wants a frame: all of them, unless its worker cannot keep up.
+#[derive(Clone, Debug)]
+pub struct Every(Arc<AtomicU32>);
+
+impl Default for Every {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU32::new(1)))
+    }
+}
+
+impl Every {
+    /// From the next frame on.
+    pub fn set(&self, ticks: u32) {
+        self.0.store(ticks.max(1), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// What the router needs from whoever runs the renditions.
 pub trait Lanes: Send + Sync {
-    /// Starts the worker of a rendition, which takes from `slot` until it is closed. Returns who listens to it.
-    fn start(&self, rendition: &Arc<Rendition>, slot: Slot<Due>) -> Listeners;
+    /// Starts the worker of a rendition, which takes from `slot` until it is closed, and may want fewer frames. Returns
+    /// who listens to it.
+    fn start(&self, rendition: &Arc<Rendition>, slot: Slot<Due>, every: Every) -> Listeners;
     /// A due frame was replaced by a newer one before the worker took it.
     fn overtaken(&self, rendition: &Rendition);
     /// The rendition is gone.
@@ -88,6 +113,7 @@ struct Lane {
     ids: FrameIds,
     slot: Slot<Due>,
     listeners: Listeners,
+    every: Every,
 }
 
 impl Router {
@@ -180,9 +206,6 @@ impl Router {
                 .iter_mut()
                 .find(|lane| lane.rendition.name == rendition.name);
             if let Some(lane) = known {
-                if lane.gate.grid() != grid {
-                    lane.gate.set_grid(grid);
-                }
                 lane.rendition = Arc::new(rendition.clone());
                 continue;
             }
@@ -194,12 +217,14 @@ impl Router {
                 ids.new_epoch(now);
             }
             let (rendition, slot) = (Arc::new(rendition.clone()), Slot::default());
+            let every = Every::default();
             state.lanes.push(Lane {
-                listeners: self.lanes.start(&rendition, slot.clone()),
+                listeners: self.lanes.start(&rendition, slot.clone(), every.clone()),
                 rendition,
                 gate: RateGate::new(grid),
                 ids,
                 slot,
+                every,
             });
         }
         drop(state);
@@ -309,6 +334,7 @@ impl Lane {
         epoch: u64,
         source: &Arc<str>,
     ) -> Option<Due> {
+        let every = self.keep_to_rate();
         let offer = if frame.repeated {
             self.gate.hold(timestamp_us)?
         } else if active {
@@ -331,7 +357,25 @@ impl Lane {
                 timestamp_us
             },
             source: Arc::clone(source),
+            every,
         })
+    }
+
+    /// Brings the gate to the rate that holds now; every how many ticks of the rendition's that is. Its ticks are some
+    /// of the rendition's own, so they stay on the grid that all cameras share.
+    fn keep_to_rate(&mut self) -> u32 {
+        let (rate, every) = (self.rendition.fps, self.every.get());
+        let thinned = rate.den().checked_mul(every);
+        let grid = thinned.and_then(|den| TickGrid::new(rate.num(), den).ok());
+        match grid {
+            Some(grid) => {
+                if self.gate.grid() != grid {
+                    self.gate.set_grid(grid);
+                }
+                every
+            }
+            None => 1,
+        }
     }
 }
 

@@ -51,7 +51,7 @@ pub struct Metadata {
     /// Lines of the JPEG.
     #[schemars(range(min = 1))]
     pub height: u32,
-    /// The rate that the rendition is held to, frames per second.
+    /// The rate that the rendition is held to, frames per second: its own, or a whole fraction of it under load.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub fps: f64,
     /// JPEG quality 1 to 100; absent when the camera's own JPEG was passed through.

@@ -197,6 +197,8 @@ pub struct RenditionStatus {
     pub fps: f64,
     /// The rate it is held to.
     pub target_fps: f64,
+    /// How many steps the machine's load has taken away; 0 when it keeps up.
+    pub load_level: u32,
     /// Pixels per line; 0 until known.
     pub width: u32,
     /// Lines; 0 until known.

@@ -16,6 +16,9 @@ use crate::fault::Fault;
 /// An access unit that waits longer than this for the decoder is given up, with all that depend on it.
 const MAX_LAG: Duration = Duration::from_secs(1);
 
+/// Why such an access unit is held back.
+pub const DECODER_LATE: &str = "decoder_late";
+
 /// Without a key frame for so long the camera is taken to refresh in another way (intra refresh),
 /// and the decoder's own judgement of what is whole must do.
 const KEY_FRAME_PATIENCE: Duration = Duration::from_secs(10);
@@ -271,7 +274,7 @@ impl ReferenceGuard {
         }
         match self.waiting_since {
             None => Ok(()),
-            Some(_) if unit.late => Err("decoder_late"),
+            Some(_) if unit.late => Err(DECODER_LATE),
             Some(since) if !self.key_seen && now.duration_since(since) > KEY_FRAME_PATIENCE => {
                 self.waiting_since = None;
                 Ok(())
