@@ -4,7 +4,7 @@ export STREAMHUB_CACHE ?= $(HOME)/.cache/streamhub
 export CARGO_TARGET_DIR ?= $(STREAMHUB_CACHE)/target
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint bench fmt generate
+.PHONY: help demo test test-long fuzz lint bench fmt generate
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -15,8 +15,12 @@ demo: ## Run three cameras on this machine until Ctrl-C
 test: ## Lint and run every test but the long ones; stops itself after 80 minutes
 	@scripts/test
 
-test-long: ## Run the long tests (soak and fault runs of minutes)
+test-long: ## Run the long tests (soak and fault runs of minutes, fuzzing)
 	@scripts/test --long
+
+fuzz: ## Let libFuzzer look for bytes from outside that do harm, FUZZ_SECONDS (60) for each target
+	@scripts/setup demo
+	@scripts/fuzz
 
 lint: ## Check format, lints, generated files, licences and shell scripts
 	@scripts/setup demo

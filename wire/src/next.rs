@@ -81,7 +81,8 @@ pub struct NextRequest {
 }
 
 impl NextRequest {
-    fn parse(body: &[u8]) -> Result<(Option<u64>, Duration), NextRefusal> {
+    /// Reads a request's body: only frames newer than this, and how long to wait.
+    pub fn parse(body: &[u8]) -> Result<(Option<u64>, Duration), NextRefusal> {
         if body.is_empty() {
             return Ok((None, DEFAULT_WAIT));
         }
