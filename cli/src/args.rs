@@ -204,12 +204,26 @@ pub struct TailArgs {
     /// Give up when no frame came for so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<std::time::Duration>,
+    /// How frames come
+    #[arg(long, value_enum, default_value_t = TailMode::Auto)]
+    pub mode: TailMode,
     /// One readable line, or the metadata as it came
     #[arg(short, long, value_enum, default_value_t = Format::Human)]
     pub output: Format,
     /// Where NATS is.
     #[command(flatten)]
     pub connect: ConnectArgs,
+}
+
+/// How `tail` reads frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TailMode {
+    /// Pushed, and asked for one by one while the connection does not take them all
+    Auto,
+    /// Pushed by the server, whatever their age
+    Push,
+    /// Asked for one by one, each as fresh as the connection allows
+    Pull,
 }
 
 /// Arguments of `snapshot`.

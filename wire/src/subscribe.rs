@@ -1,4 +1,4 @@
-//! The consumers' side: frames by push, drained to the newest, or by `next`; status; feedback.
+//! The consumers' side: frames by push, drained to the newest, or by `next`, or by the better of the two; status; feedback.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +17,12 @@ use crate::next::{DEFAULT_WAIT, ERROR_HEADER, MAX_WAIT, NextRefusal, NextRequest
 use crate::publish::{METADATA_HEADER_NAME, SubscribeError};
 use crate::status::CameraStatus;
 use crate::subjects::{Prefix, Token};
+
+mod follow;
+mod way;
+
+pub use follow::Followed;
+pub use way::{Mode, Way};
 
 /// A frame as it arrived.
 #[derive(Debug, Clone)]

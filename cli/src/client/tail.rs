@@ -4,11 +4,11 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use streamhub_wire::subjects::Token;
-use streamhub_wire::subscribe::Frame;
+use streamhub_wire::subscribe::{Frame, Mode, Way};
 
 use super::ClientError;
 use super::connect::Session;
-use crate::args::{Format, TailArgs};
+use crate::args::{Format, TailArgs, TailMode};
 
 /// Frames that waited longer than this are not printed: a tail shows now.
 const MAX_AGE: Duration = Duration::from_secs(5);
@@ -28,7 +28,16 @@ async fn print(
     camera: &Token,
     rendition: &Token,
 ) -> Result<(), ClientError> {
-    let mut frames = session.consumer.frames(camera, rendition, MAX_AGE).await?;
+    let mode = match args.mode {
+        TailMode::Auto => Mode::Auto,
+        TailMode::Push => Mode::Push,
+        TailMode::Pull => Mode::Pull,
+    };
+    let mut frames = session
+        .consumer
+        .follow(camera, rendition, MAX_AGE, mode)
+        .await?;
+    let mut way = frames.way();
     let mut left = args.count;
     while left != Some(0) {
         let next = frames.next();
@@ -54,6 +63,16 @@ async fn print(
             return Ok(());
         }
         left = left.map(|left| left - 1);
+        if frames.way() != way {
+            way = frames.way();
+            eprintln!(
+                "{}",
+                match way {
+                    Way::Push => "the connection takes all frames again: they are pushed",
+                    Way::Pull => "frames arrive late: they are asked for one by one",
+                }
+            );
+        }
     }
     if frames.skipped() > 0 {
         eprintln!(

@@ -4,14 +4,19 @@
 //! the reader. They have no names: each lives as long as the processes in it, and the machine's own network is never
 //! touched.
 
+use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use streamhub_testkit::paths::{nats_server_bin, python};
 use streamhub_testkit::{Folder, Proc, clip, repository};
+use streamhub_wire::connect::NatsSettings;
+use streamhub_wire::hub_time_us;
 use streamhub_wire::server::LocalServer;
+use streamhub_wire::subscribe::{Consumer, Mode, Way};
 
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, prefix, token};
 
 const SITE: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 const PORT: u16 = 4222;
@@ -101,6 +106,71 @@ fn read(reader: &mut Proc) -> (Vec<f64>, f64) {
     (ages, sizes.iter().sum())
 }
 
+/// Set for the process at the far end: where the server is, and where to write what was seen.
+const FAR_URL: &str = "STREAMHUB_TEST_FAR_URL";
+const FAR_FILE: &str = "STREAMHUB_TEST_FAR_FILE";
+
+/// What the test below runs at the far end, since a process has one network only. Without its variables it does nothing.
+#[tokio::test]
+async fn a_reader_at_the_far_end() {
+    let (Ok(url), Ok(file)) = (std::env::var(FAR_URL), std::env::var(FAR_FILE)) else {
+        return;
+    };
+    let settings = NatsSettings {
+        url,
+        secrets: None,
+        name: "far".to_owned(),
+        inbox_prefix: "_INBOX.far".to_owned(),
+    };
+    let reader = Consumer::connect(&settings, prefix()).await.unwrap();
+    let (camera, main) = (token("distant"), token("main"));
+    let begin = Instant::now();
+    let mut frames = reader
+        .follow(&camera, &main, Duration::MAX, Mode::Auto)
+        .await
+        .unwrap();
+    let mut seen = String::new();
+    while begin.elapsed() < Duration::from_secs(14) {
+        let frame = frames.next().await.unwrap().unwrap();
+        let age = (hub_time_us() - frame.metadata.published) as f64 / 1e6;
+        let way = frames.way();
+        writeln!(
+            seen,
+            "{:.3} {age:.3} {way:?}",
+            begin.elapsed().as_secs_f64()
+        )
+        .unwrap();
+    }
+    assert_eq!(frames.way(), Way::Pull, "{seen}");
+    std::fs::write(file, seen).unwrap();
+}
+
+/// Ages in seconds of the frames that came to a reader that chooses by itself, after the first seven seconds.
+fn choose(link: &Link, url: &str) -> Vec<f64> {
+    let folder = Folder::new().unwrap();
+    let file = folder.path().join("seen");
+    let test = std::env::current_exe().unwrap();
+    let words = [
+        test.to_str().unwrap(),
+        "slow_link::a_reader_at_the_far_end",
+        "--exact",
+        "--nocapture",
+    ];
+    let mut command = command_in(&link.far, &words);
+    command.env(FAR_URL, url).env(FAR_FILE, &file);
+    let mut reader = Proc::spawn("chooser", &mut command).unwrap();
+    let status = reader.wait(PATIENCE).unwrap();
+    assert!(status.success(), "{}", reader.last_words());
+    let seen = std::fs::read_to_string(&file).unwrap();
+    println!("second, age, way from then on:\n{seen}");
+    let ages = seen.lines().filter_map(|line| {
+        let mut words = line.split(' ').map(str::parse::<f64>);
+        let (at, age) = (words.next()?.ok()?, words.next()?.ok()?);
+        (at > 7.0).then_some(age)
+    });
+    ages.collect()
+}
+
 #[test]
 fn a_reader_on_a_slow_link_stays_fresh_by_next_and_only_by_next() {
     let link = Link::new("4mbit");
@@ -160,6 +230,17 @@ fn a_reader_on_a_slow_link_stays_fresh_by_next_and_only_by_next() {
     // The link was the limit, and it was used.
     let megabits = bytes * 8.0 / 6e6;
     assert!((1.5..4.8).contains(&megabits), "{megabits} Mbit/s");
+
+    // One that begins by push finds that out by itself.
+    let mut chosen = choose(&link, &url);
+    chosen.sort_unstable_by(f64::total_cmp);
+    assert!(chosen.len() > 10, "{chosen:?}");
+    let (middle, worst) = (chosen[chosen.len() / 2], chosen[chosen.len() - 1]);
+    println!("its own choice: median {middle} s, oldest {worst} s");
+    assert!(
+        middle < 1.25 && worst < 3.0,
+        "median {middle} s, oldest {worst} s"
+    );
 
     // Pushed frames wait in the server until it gives such a reader up.
     let (ages, _) = reader("push");
