@@ -26,9 +26,8 @@ lint: ## Check format, lints, generated files, licences and shell scripts
 	@scripts/setup demo
 	@scripts/lint
 
-bench: ## Measure CPU per 1080p frame beside gst-launch
-	@scripts/setup test
-	@python3 bench/cpu_per_frame.py
+bench: ## Measure us beside gst-launch, ffmpeg, OpenCV and PyAV (SCENARIOS="cpu live ...": only these)
+	@scripts/bench $(SCENARIOS)
 
 fmt: ## Format the sources
 	@cargo fmt --all

@@ -1,0 +1,1 @@
+"""What is measured. Each module has `run(bench)`, which writes raw lines, and `table(lines)`, which reads them."""
