@@ -138,11 +138,11 @@ def measure(arguments):
 
 
 def main():
-    # A terminal that is closed ends the run as Ctrl-C does: every block is left in order.
+    # Ctrl-C, and a terminal that is closed, end the run: every block is left in order.
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    for sign in (signal.SIGTERM, signal.SIGHUP):
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(sign, interrupt)
     try:
         measure(arguments_of())

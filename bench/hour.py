@@ -137,7 +137,7 @@ def main():
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    for sign in (signal.SIGTERM, signal.SIGHUP):
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(sign, interrupt)
     try:
         watch(arguments_of())

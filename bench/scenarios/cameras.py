@@ -15,7 +15,7 @@ from bench.runner import Child, busy_s, cpu_of, eventually, percentile, say
 NAME = "cameras"
 TEN = "10 watched: "
 IDLE, WATCHED = "100 idle", "100, watched: "
-STEPS = (5, 10, 15, 20, 25, 30, 40, 60, 80, 100)
+STEPS = (10, 15, 20, 25, 30, 50, 100)
 FULL = 0.97  # of all cores: beyond that no figure of a step means anything but "too many"
 
 
@@ -31,7 +31,7 @@ def run(bench):
 
 def _ten(bench, clip, source, url, log, program):
     """Ten processes and one subscriber to all of them."""
-    count, seconds = (2 if bench.quick else 10), bench.seconds(20)
+    count, seconds = (2 if bench.quick else 10), bench.seconds(15)
     names = [f"cam-{number}" for number in range(1, count + 1)]
     options = ["--numbers"]
     began = time.time()
@@ -86,7 +86,7 @@ def _ages(got, sent, began, begin, end, clip):
 def _hundred(bench, clip, source, url, log):
     count, seconds = (3 if bench.quick else 100), bench.seconds(30)
     statuses = Statuses(bench.nats[1])
-    with contextlib.closing(statuses), cameras(bench, count, url, clip) as children:
+    with contextlib.closing(statuses), cameras(bench, count, url, clip, pause=0.1 if bench.quick else 0.4) as children:
         names = [name for name, _ in children]
         # A camera's rate is known after some seconds, and it idles 10 s after it has connected to NATS.
         eventually("all cameras deliver", 60 + count, lambda: all(statuses.healthy(name, clip.fps) for name in names))
@@ -156,7 +156,7 @@ def table(lines):
     ]  # fmt: skip
     head = ["program", "cameras that deliver", "CPU ms per frame", "cores, all together", "age p50 ms",
             "age p99 ms, the worst camera", "RSS MB each", "PSS MB each"]  # fmt: skip
-    first = markdown("Ten 720p15 cameras, a process each, all watched", "One window of 20 s, after 10 s.", head, ten)
+    first = markdown("Ten 720p15 cameras, a process each, all watched", "One window of 15 s, after 10 s.", head, ten)
     hundred = [
         [
             line["program"], f"{line['fresh']}/{line['cameras']}", f"{line['machine_cores']:.2f}",

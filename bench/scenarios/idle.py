@@ -26,7 +26,7 @@ def run(bench):
                     until_active(metric, 1.0 if subscriber else 0.0)
                     # What the change itself costs belongs to neither state.
                     time.sleep(bench.seconds(2, 1))
-                    line = _window(bench, child, source, log, bench.seconds(15 if subscriber else 20))
+                    line = _window(bench, child, source, log, bench.seconds(12 if subscriber else 18))
                 finally:
                     if subscriber:
                         subscriber.end()

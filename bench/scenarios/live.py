@@ -21,7 +21,7 @@ def run(bench):
             for index, program in enumerate(alternating(plan, number)):
                 path = f"/run-{number * len(plan) + index}"
                 source = Source(url + path, clip.fps, live=True)
-                line = once(bench, program, source, bench.frames(1000 + WARM_UP), numbers=True)
+                line = once(bench, program, source, bench.frames(1000), numbers=True)
                 sent = sent_by(child, log)[path]
                 got = line.pop("got")[0 if bench.quick else WARM_UP :]
                 line |= age_figures(got, sent["frames"], clip.frames)
