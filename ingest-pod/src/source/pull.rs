@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::{Attempt, Described};
 use crate::captured::{CameraJpeg, Content, Video, signalled};
 use crate::picture::Colour;
+use crate::stop::Stop;
 
 /// A pipeline that is torn down when it goes out of scope, whatever the reason.
 pub struct Running(pub gst::Pipeline);
@@ -89,6 +90,30 @@ pub fn codec_name(caps: &gst::CapsRef) -> String {
     name.rsplit_once('/')
         .map_or(name, |(_, sub)| sub.strip_prefix("x-").unwrap_or(sub))
         .to_owned()
+}
+
+/// Rings for each sample, for the end of the stream, and for what goes wrong: whoever rests on `stop` then
+/// need not look at sink and bus many times a second.
+pub fn ring_for(sink: &gst_app::AppSink, bus: &gst::Bus, stop: &Stop) {
+    let (for_sample, for_end, for_error) = (stop.clone(), stop.clone(), stop.clone());
+    sink.set_callbacks(
+        gst_app::AppSinkCallbacks::builder()
+            .new_sample(move |_| {
+                for_sample.ring();
+                Ok(gst::FlowSuccess::Ok)
+            })
+            .eos(move |_| for_end.ring())
+            .build(),
+    );
+    bus.set_sync_handler(move |_, message| {
+        if matches!(
+            message.type_(),
+            gst::MessageType::Error | gst::MessageType::Eos
+        ) {
+            for_error.ring();
+        }
+        gst::BusSyncReply::Pass
+    });
 }
 
 /// What a look at sink and bus gave.

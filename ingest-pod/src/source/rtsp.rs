@@ -9,7 +9,7 @@ use streamhub_wire::metadata::CaptureSource;
 
 use super::arrivals::Arrivals;
 use super::decode::{Branch, Pace, attach, make, start};
-use super::pull::{Pulled, Reader, Running, pull};
+use super::pull::{Pulled, Reader, Running, pull, ring_for};
 use super::rtsp_fault::{certificate_refused, classify};
 use super::{Attempt, End, Outlet};
 use crate::captured::Captured;
@@ -27,7 +27,10 @@ const UDP_REORDER: Duration = Duration::from_millis(80);
 /// sends one at the start only would stay dark for ever.
 const KEY_FRAME_WITHIN: Duration = Duration::from_secs(30);
 
-const POLL: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+/// How often a connection that is being made is looked at.
+const CONNECTING: gst::ClockTime = gst::ClockTime::from_mseconds(5);
+/// How often a camera is looked at from which no picture comes: most of them, as nobody watches.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How the packets travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +122,10 @@ impl Session {
             if branch.is_none() {
                 let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
                 match found.branch.take() {
-                    Some(Ok(ready)) => branch = Some(ready),
+                    Some(Ok(ready)) => {
+                        ring_for(&ready.0.sink, &self.bus, &attempt.stop);
+                        branch = Some(ready);
+                    }
                     Some(Err(fault)) => return End::Failed(fault),
                     None if found.complete && !found.taken => {
                         return End::Failed(no_video(spec, &found.offered));
@@ -128,7 +134,7 @@ impl Session {
                 }
             }
             let sink = branch.as_ref().map(|(branch, _)| &branch.sink);
-            let wait = if sink.is_some() { POLL } else { POLL / 20 };
+            let wait = sink.map_or(CONNECTING, |_| gst::ClockTime::ZERO);
             match (pull(sink, &self.bus, wait), &branch) {
                 (Pulled::Sample(sample), Some((branch, codec))) => {
                     let decoder = branch.decoder.as_deref();
@@ -159,6 +165,7 @@ impl Session {
                         "nothing to do if the camera is restarting; else look at its session limit",
                     ));
                 }
+                (Pulled::Nothing, Some(_)) => attempt.stop.rest(LOOK),
                 (Pulled::Sample(_) | Pulled::Nothing, _) => {}
             }
             let (held_back, received) = self.arrivals.drain();
