@@ -21,6 +21,9 @@ use rate::Rate;
 /// A source is fresh when an access unit came within this, or within three of its intervals (DESIGN §4).
 const FRESH_WITHIN: Duration = Duration::from_secs(5);
 
+/// How old the resident memory in a status may be: to read it takes the kernel longer than all the rest.
+const MEMORY_READ_EVERY: Duration = Duration::from_secs(2);
+
 /// Without a sign of life from the source's thread for so long, the process is wedged.
 const WEDGED_AFTER: Duration = Duration::from_mins(1);
 
@@ -100,6 +103,8 @@ struct Board {
     stopped: bool,
     last_seen: (CameraState, String),
     since: u64,
+    /// Resident bytes, and when they were read.
+    memory: Option<(Instant, u64)>,
 }
 
 /// The board. Shared by all threads of the process.
@@ -137,6 +142,7 @@ impl Report {
                 stopped: false,
                 last_seen: (CameraState::Starting, String::new()),
                 since: now_ms(),
+                memory: None,
             }),
         }
     }
@@ -422,7 +428,7 @@ impl Report {
             config: board.config.clone(),
             renditions,
             feedback_rejected: board.feedback_rejected.clone(),
-            memory_bytes: process_usage().map_or(0, |(bytes, _)| bytes.unsigned_abs()),
+            memory_bytes: board.memory_bytes(now),
             claim: if board.stopped {
                 Claim::None
             } else {
@@ -433,6 +439,18 @@ impl Report {
 }
 
 impl Board {
+    /// As it was a moment ago: a status is made several times a second, and few are read.
+    fn memory_bytes(&mut self, now: Instant) -> u64 {
+        match self.memory {
+            Some((at, bytes)) if now.saturating_duration_since(at) < MEMORY_READ_EVERY => bytes,
+            _ => {
+                let bytes = process_usage().map_or(0, |(bytes, _)| bytes.unsigned_abs());
+                self.memory = Some((now, bytes));
+                bytes
+            }
+        }
+    }
+
     fn is_fresh(&mut self, now: Instant) -> bool {
         let interval = self.arrivals.interval(now).unwrap_or_default();
         self.last_access_unit
