@@ -16,6 +16,10 @@ use crate::slot::Slot;
 /// How often the node's clock is compared with the monotonic one.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
 
+/// A little less than a second: of a camera that sends a key frame each second, none is to be missed for coming a
+/// little early.
+const PROBE_AGAIN: Duration = PROBE_EVERY.saturating_sub(Duration::from_millis(50));
+
 /// Names of renditions that are remembered: four times as many as a camera may have.
 const MOST_RENDITIONS: usize = 64;
 
@@ -256,7 +260,7 @@ impl Router {
         let now = Instant::now();
         let probe = now >= state.next_probe;
         if probe {
-            state.next_probe = now + PROBE_EVERY;
+            state.next_probe = now + PROBE_AGAIN;
         }
         let State {
             lanes,
