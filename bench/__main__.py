@@ -114,7 +114,7 @@ def measure(arguments):
     arguments.results.mkdir(parents=True, exist_ok=True)
     raw_path = arguments.results / f"{stem}.jsonl"
     about = machine.about()
-    began = time.monotonic()
+    began, failed = time.monotonic(), {}
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="streamhub-bench-")))
         raw = stack.enter_context(open(raw_path, "w"))
@@ -122,9 +122,17 @@ def measure(arguments):
         bench = Bench(arguments, folder, raw)
         for name in arguments.scenarios:
             with nats.server(folder) as bench.nats:
-                SCENARIOS[name].run(bench)
+                try:
+                    SCENARIOS[name].run(bench)
+                except BenchError as error:
+                    # What the others have measured is not lost.
+                    failed[name] = str(error)
+                    say(f"{name}: {error}")
     sections, bars = [], []
     for name in arguments.scenarios:
+        if name in failed:
+            sections.append(f"## {name}\n\nFailed: {failed[name].splitlines()[0]}\n")
+            continue
         lines = [line for line in bench.lines if line["scenario"] == name]
         sections.append(SCENARIOS[name].table(lines))
         bars += SCENARIOS[name].bars(lines)
@@ -135,6 +143,8 @@ def measure(arguments):
     raw_path.with_suffix(".md").write_text(text)
     print(text)
     say(f"{raw_path.with_suffix('.md')}")
+    if failed:
+        raise BenchError(f"failed: {', '.join(failed)}")
 
 
 def main():

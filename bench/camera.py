@@ -153,8 +153,10 @@ class Camera:
                 if due - report >= REPORTS:
                     report = due
                     self.writer.write(self.sender_report(timestamp))
-                self.writer.write(data)
+                # Before the packets go: a frame must not seem to arrive before it was sent, when this process has
+                # to wait for a processor in between.
                 sent["frames"].append((index % len(film.units), round(time.time(), 6)))
+                self.writer.write(data)
             index += 1
 
     def sender_report(self, timestamp):
