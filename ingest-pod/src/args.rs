@@ -27,6 +27,13 @@ pub struct Args {
     /// Where relative file paths start [default: the folder of the Camera document]
     #[arg(long, value_name = "DIR")]
     pub media_root: Option<PathBuf>,
+    /// Folder for films fetched from servers; cameras of one machine may share it [default: `streamhub/media` in the
+    /// user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub media_cache: Option<PathBuf>,
+    /// Most that is kept there, such as 500MiB or 2GiB; what was not played for the longest time goes first
+    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = bytes)]
+    pub media_cache_size: u64,
     /// Address for /healthz, /readyz, /metrics and /status; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
@@ -47,6 +54,23 @@ pub struct Args {
         default_value = "info,async_nats=warn"
     )]
     pub log_level: String,
+}
+
+/// Bytes, written with a unit of 1024.
+fn bytes(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
+    let (number, shift) = units
+        .into_iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)))
+        .unwrap_or((text, 0));
+    let number: u64 = number
+        .trim()
+        .parse()
+        .map_err(|_| "write a whole number of bytes, or of KiB, MiB, GiB or TiB".to_owned())?;
+    number
+        .checked_mul(1 << shift)
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| "must be more than nothing and less than 16777216 TiB".to_owned())
 }
 
 /// What follows an end that only a person can change.
@@ -84,6 +108,21 @@ impl LogFormat {
                 .flatten_event(true)
                 .with_current_span(true)
                 .init(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_their_units() {
+        assert_eq!(bytes("2GiB"), Ok(2 << 30));
+        assert_eq!(bytes("500 MiB"), Ok(500 << 20));
+        assert_eq!(bytes("4096"), Ok(4096));
+        for wrong in ["", "GiB", "2GB", "-1", "0", "99999999999TiB"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -16,6 +16,9 @@ use crate::report::{Report, SourceState};
 use crate::router::{Router, Want};
 use crate::secrets::Secrets;
 use crate::source::file::FileSpec;
+use crate::source::http::client::HttpSpec;
+use crate::source::remote::RemoteSpec;
+use crate::source::remote::cache::CacheSettings;
 use crate::source::rtsp::RtspSpec;
 use crate::source::{self, Attempt, Described, End, Outlet};
 use crate::stop::Stop;
@@ -85,6 +88,8 @@ pub struct Keeper {
     pub secrets: Secrets,
     /// What relative file paths start from.
     pub media_root: PathBuf,
+    /// Where files of servers are kept.
+    pub media_cache: CacheSettings,
     /// Told of every end that waits for a person.
     pub on_final: Box<dyn Fn(&End) + Send>,
 }
@@ -206,22 +211,21 @@ impl Keeper {
                 Err(not_built("spec.source.fallbacks"))
             }
             Source::V4l2(_) => Err(not_built("spec.source.v4l2")),
-            Source::Http(_) => Err(not_built("spec.source.http")),
-            Source::File(file) if file.uri.remote().is_some() => {
-                Err(not_built("spec.source.file.uri on a server"))
-            }
             Source::Rtsp(rtsp) => self.secrets.rtsp(rtsp).map(Plan::Rtsp),
+            Source::Http(http) => self.secrets.http(http).map(Plan::Http),
             Source::File(file) => {
+                if let Some(remote) = file.uri.remote() {
+                    let spec = self.secrets.remote(file, remote, &self.media_cache);
+                    return spec.map(|spec| Plan::Remote(Box::new(spec)));
+                }
                 let path = file.uri.path(&self.media_root);
                 let path = std::path::absolute(&path).unwrap_or(path);
-                Ok(Plan::File {
+                Ok(Plan::File(FileSpec {
                     shown: format!("file://{}", path.display()),
-                    spec: FileSpec {
-                        path,
-                        fps: file.fps,
-                        on_end: file.on_end,
-                    },
-                })
+                    path,
+                    fps: file.fps,
+                    on_end: file.on_end,
+                }))
             }
             Source::Test(test) => match TickGrid::new(test.fps.num(), test.fps.den()) {
                 Ok(grid) => Ok(Plan::Test {
@@ -252,10 +256,9 @@ fn not_built(field: &str) -> Fault {
 /// One attempt, ready to run.
 enum Plan {
     Rtsp(RtspSpec),
-    File {
-        shown: String,
-        spec: FileSpec,
-    },
+    Http(HttpSpec),
+    File(FileSpec),
+    Remote(Box<RemoteSpec>),
     Test {
         shown: String,
         size: Size,
@@ -269,14 +272,19 @@ impl Plan {
     fn shown(&self) -> &str {
         match self {
             Self::Rtsp(spec) => &spec.shown,
-            Self::File { shown, .. } | Self::Test { shown, .. } => shown,
+            Self::Http(spec) => &spec.shown,
+            Self::File(spec) => &spec.shown,
+            Self::Remote(spec) => &spec.shown,
+            Self::Test { shown, .. } => shown,
         }
     }
 
     fn run(&self, attempt: &Attempt) -> End {
         match self {
             Self::Rtsp(spec) => source::rtsp::run(spec, attempt),
-            Self::File { spec, .. } => source::file::run(spec, attempt),
+            Self::Http(spec) => source::http::run(spec, attempt),
+            Self::File(spec) => source::file::run(spec, attempt),
+            Self::Remote(spec) => source::remote::run(spec, attempt),
             Self::Test {
                 size, grid, label, ..
             } => source::test::run(*size, *grid, label, attempt),
@@ -332,6 +340,10 @@ impl Outlet for SourceOutlet {
             self.delivered.store(true, Ordering::Relaxed);
         }
         self.report.alive(access_unit);
+    }
+
+    fn notice(&self, notice: Option<Fault>) {
+        self.report.notice(notice);
     }
 
     fn clock(&self) -> HubClock {

@@ -87,6 +87,8 @@ struct RenditionBoard {
 
 struct Board {
     source_state: SourceState,
+    /// What a person should know of the source although it goes on.
+    notice: Option<Fault>,
     source: SourceStatus,
     arrivals: Rate,
     last_access_unit: Option<Instant>,
@@ -127,6 +129,7 @@ impl Report {
             decoder_late: AtomicU64::new(0),
             board: Mutex::new(Board {
                 source_state: SourceState::Idle,
+                notice: None,
                 source: SourceStatus::default(),
                 arrivals: Rate::default(),
                 last_access_unit: None,
@@ -173,11 +176,17 @@ impl Report {
         board.source_state = state;
     }
 
-    /// Kind and redacted address of the source.
+    /// Kind and redacted address of the source of the attempt that begins.
     pub fn source_address(&self, kind: &str, url: &str) {
         let mut board = self.board();
+        board.notice = None;
         kind.clone_into(&mut board.source.kind);
         url.clone_into(&mut board.source.url);
+    }
+
+    /// What a person should know of the source although it goes on; `None` when that is over.
+    pub fn notice(&self, notice: Option<Fault>) {
+        self.board().notice = notice;
     }
 
     /// What the source turned out to be.
@@ -495,7 +504,10 @@ impl Board {
         }
         let verdict = match &self.source_state {
             SourceState::Idle => plain(CameraState::Starting),
-            SourceState::Connecting => plain(CameraState::Connecting),
+            SourceState::Connecting => match &self.notice {
+                Some(notice) => because(CameraState::Connecting, notice),
+                None => plain(CameraState::Connecting),
+            },
             SourceState::Retrying(fault) => because(CameraState::Reconnecting, fault),
             SourceState::Failed(fault) => because(CameraState::Stalled, fault),
             SourceState::Finished => plain(CameraState::Finished),
@@ -511,14 +523,16 @@ impl Board {
         if verdict.0 != CameraState::Streaming {
             return verdict;
         }
-        self.warning().map_or(verdict, |(reason, message, remedy)| {
-            (
+        match (self.warning(), &self.notice) {
+            (Some((reason, message, remedy)), _) => (
                 CameraState::Streaming,
                 reason.to_owned(),
                 message,
                 remedy.to_owned(),
-            )
-        })
+            ),
+            (None, Some(notice)) => because(CameraState::Streaming, notice),
+            (None, None) => verdict,
+        }
     }
 
     fn denied_of_late(&self) -> Option<&str> {
@@ -613,6 +627,28 @@ mod tests {
         let by = identity("b");
         report.fence(FenceState::Fenced { by }, Claim::None);
         assert!(report.is_live(later));
+    }
+
+    #[test]
+    fn a_notice_is_told_until_it_is_over_and_holds_nothing_up() {
+        let report = Report::new("door", identity("a"));
+        let ids = std::collections::HashMap::new();
+        let reason = || report.status(&ids).reason;
+        report.nats(NatsStatus {
+            state: "connected".to_owned(),
+            ..NatsStatus::default()
+        });
+        report.source_state(SourceState::Connecting);
+        report.notice(Some(Fault::transient("Fetching", "1 of 2 MB", "wait")));
+        assert_eq!(reason(), "Fetching");
+        report.notice(Some(Fault::transient("CachedCopy", "old", "look")));
+        report.alive(true);
+        assert_eq!(
+            (reason().as_str(), report.status(&ids).ready),
+            ("CachedCopy", true)
+        );
+        report.source_address("file", "s3://films/a.mp4");
+        assert_eq!(reason(), "");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use streamhub_ingest::report::Report;
 use streamhub_ingest::router::Router;
 use streamhub_ingest::secrets::{Secrets, default_folder};
 use streamhub_ingest::source::End;
+use streamhub_ingest::source::remote::cache::CacheSettings;
 use streamhub_ingest::stop::Stop;
 use streamhub_wire::connect::{NatsSettings, ingest_inbox};
 use streamhub_wire::feedback::FeedbackStore;
@@ -119,6 +120,7 @@ async fn serve(
         report: Arc::clone(&report),
         secrets,
         media_root: media_root(args),
+        media_cache: media_cache(args),
         on_final: final_callback(args, &ends),
     };
     let source_thread = std::thread::Builder::new()
@@ -241,6 +243,23 @@ fn nats_settings(args: &Args, config: &Config, secrets: &Secrets) -> NatsSetting
 fn media_root(args: &Args) -> std::path::PathBuf {
     let beside = || args.camera.parent().map(std::path::Path::to_owned);
     args.media_root.clone().or_else(beside).unwrap_or_default()
+}
+
+fn media_cache(args: &Args) -> CacheSettings {
+    let folder = |name: &str| {
+        let path = std::env::var_os(name).map(std::path::PathBuf::from);
+        path.filter(|path| path.is_absolute())
+    };
+    let cache =
+        || folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
+    CacheSettings {
+        folder: args.media_cache.clone().unwrap_or_else(|| {
+            cache()
+                .unwrap_or_else(std::env::temp_dir)
+                .join("streamhub/media")
+        }),
+        size: args.media_cache_size,
+    }
 }
 
 fn pages(report: &Arc<Report>, router: &Arc<Router>) -> Pages {

@@ -2,9 +2,16 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use streamhub_crds::{RtspLocation, RtspSource, RtspUrl};
+use streamhub_crds::{
+    FileSource, HttpLocation, HttpSource, HttpUrl, RemoteFile, RtspLocation, RtspSource, RtspUrl,
+    SecretKeyRef, SecretRef,
+};
 
 use crate::fault::{Fault, Redactor};
+use crate::source::http::client::{HttpSpec, Login};
+use crate::source::remote::RemoteSpec;
+use crate::source::remote::cache::CacheSettings;
+use crate::source::remote::server::{Bucket, BucketKind, Key, Server};
 use crate::source::rtsp::{RtspSpec, Transport};
 
 /// More than this is no password, URL or certificate.
@@ -65,57 +72,209 @@ impl Secrets {
 
     /// Everything that an RTSP attempt needs, with the secrets as they are now.
     pub fn rtsp(&self, source: &RtspSource) -> Result<RtspSpec, Fault> {
-        let mut hidden = Vec::new();
-        let (url, shown) = match &source.location {
-            RtspLocation::Url(url) => (url.as_str().to_owned(), url.public().to_owned()),
+        let place = match &source.location {
+            RtspLocation::Url(url) => Place::written(url.as_str(), url.public()),
             RtspLocation::Secret(reference) => {
-                let field = "spec.source.rtsp.urlSecretRef";
-                let (name, key) = (reference.name.as_str(), reference.key.as_str());
-                let text = self.required(name, key, field)?;
-                let url: RtspUrl = text.parse().map_err(|_| {
-                    Fault::transient(
-                        "InvalidUrl",
-                        format!("{field}: the value of key {key} is no rtsp:// or rtsps:// URL without a user in it"),
-                        "correct the Secret; user and password go into credentialsSecretRef",
-                    )
-                })?;
-                let shown = origin(url.as_str()).to_owned();
-                hidden.push(text.trim_start_matches(&shown).trim_matches('/').to_owned());
-                hidden.push(text);
-                (url.as_str().to_owned(), shown)
+                let good = |text: &str| text.parse::<RtspUrl>().is_ok();
+                self.secret_url(reference, "spec.source.rtsp", "rtsp:// or rtsps://", good)?
             }
         };
-        let (mut login, mut ca) = (None, None);
-        if let Some(reference) = &source.credentials_secret_ref {
-            let name = reference.name.as_str();
-            let field = "spec.source.rtsp.credentialsSecretRef";
-            let user = self.optional(name, "username")?;
-            let password = self.optional(name, "password")?;
-            ca = Some(self.folder_of(name).join("ca.crt")).filter(|path| path.is_file());
-            login = match (user, password) {
-                (Some(user), Some(password)) => {
-                    hidden.push(password.clone());
-                    Some((user, password))
-                }
-                (None, None) if ca.is_some() => None,
-                (None, _) => return Err(missing(field, name, "username")),
-                (_, None) => return Err(missing(field, name, "password")),
-            };
-        }
-        if let Some((_, query)) = url.split_once('?') {
-            hidden.push(query.to_owned());
-        }
+        let reference = source.credentials_secret_ref.as_ref();
+        let credentials = self.credentials(reference, "spec.source.rtsp.credentialsSecretRef")?;
+        let login = credentials.login.clone();
         Ok(RtspSpec {
-            url,
-            shown,
             transport: match source.transport {
                 streamhub_crds::Transport::Tcp => Transport::Tcp,
                 streamhub_crds::Transport::Udp => Transport::Udp,
             },
             login,
-            ca: ca.map(|path| std::path::absolute(&path).unwrap_or(path)),
-            redactor: Redactor::new(hidden),
+            ca: credentials.ca.clone(),
+            redactor: place.redactor(&credentials),
+            url: place.url,
+            shown: place.shown,
         })
+    }
+
+    /// Everything that an attempt over HTTP needs, with the secrets as they are now.
+    pub fn http(&self, source: &HttpSource) -> Result<HttpSpec, Fault> {
+        let place = match &source.location {
+            HttpLocation::Url(url) => Place::written(url.as_str(), url.public()),
+            HttpLocation::Secret(reference) => {
+                let good = |text: &str| text.parse::<HttpUrl>().is_ok();
+                self.secret_url(reference, "spec.source.http", "http:// or https://", good)?
+            }
+        };
+        let field = "spec.source.http.credentialsSecretRef";
+        let credentials = self.credentials(source.credentials_secret_ref.as_ref(), field)?;
+        Ok(place.http(credentials, field))
+    }
+
+    /// Everything that a file on a server needs, with the secrets as they are now.
+    pub fn remote(
+        &self,
+        source: &FileSource,
+        file: RemoteFile<'_>,
+        cache: &CacheSettings,
+    ) -> Result<RemoteSpec, Fault> {
+        let field = "spec.source.file.credentialsSecretRef";
+        let (mut credentials, mut key) = (Credentials::default(), None);
+        if let Some(reference) = &source.credentials_secret_ref {
+            let name = reference.name.as_str();
+            key = self.optional(name, "key.json")?;
+            if key.is_none() {
+                credentials = self.credentials(Some(reference), field)?;
+            } else {
+                credentials.ca = self.authority(name);
+            }
+        }
+        let uri = source.uri.as_str();
+        let endpoint = source.endpoint.as_ref();
+        let place = Place::written(uri, uri);
+        let mut redactor = place.redactor(&credentials);
+        let identity = match endpoint {
+            Some(endpoint) => format!("{uri} {}", endpoint.as_str()),
+            None => uri.to_owned(),
+        };
+        let server = match file {
+            RemoteFile::Http(_) => Server::Http(place.http(credentials, field)),
+            RemoteFile::Gs { bucket, object } | RemoteFile::S3 { bucket, object } => {
+                let kind = match file {
+                    RemoteFile::Gs { .. } => BucketKind::Gs,
+                    _ => BucketKind::S3,
+                };
+                if kind == BucketKind::Gs && credentials.login.is_some() {
+                    return Err(missing(field, "that is named there", "key.json"));
+                }
+                let hidden = key.iter().cloned();
+                let password = credentials
+                    .login
+                    .iter()
+                    .map(|(_, password)| password.clone());
+                redactor = Redactor::new(hidden.chain(password));
+                Server::Bucket(Bucket {
+                    kind,
+                    bucket: bucket.to_owned(),
+                    object: object.to_owned(),
+                    endpoint: endpoint.map(|endpoint| endpoint.as_str().to_owned()),
+                    login: credentials
+                        .login
+                        .map(|(user, password)| Login { user, password }),
+                    key: key.map(Key),
+                    ca: credentials.ca,
+                })
+            }
+        };
+        Ok(RemoteSpec {
+            server,
+            shown: uri.to_owned(),
+            identity,
+            cache: cache.clone(),
+            fps: source.fps,
+            on_end: source.on_end,
+            redactor,
+        })
+    }
+
+    /// The file with the authority of a server, where the Secret has one.
+    fn authority(&self, secret: &str) -> Option<PathBuf> {
+        Some(self.folder_of(secret).join("ca.crt"))
+            .filter(|path| path.is_file())
+            .map(|path| std::path::absolute(&path).unwrap_or(path))
+    }
+
+    /// A URL that is kept in a Secret.
+    fn secret_url(
+        &self,
+        reference: &SecretKeyRef,
+        source: &str,
+        schemes: &str,
+        good: fn(&str) -> bool,
+    ) -> Result<Place, Fault> {
+        let field = format!("{source}.urlSecretRef");
+        let (name, key) = (reference.name.as_str(), reference.key.as_str());
+        let text = self.required(name, key, &field)?;
+        if !good(&text) {
+            return Err(Fault::transient(
+                "InvalidUrl",
+                format!("{field}: the value of key {key} is no {schemes} URL without a user in it"),
+                "correct the Secret; user and password go into credentialsSecretRef",
+            ));
+        }
+        let shown = origin(&text).to_owned();
+        let path = text.trim_start_matches(&shown).trim_matches('/').to_owned();
+        Ok(Place {
+            hidden: vec![path, text.clone()],
+            url: text,
+            shown,
+        })
+    }
+
+    /// User name, password and authority of a server.
+    fn credentials(
+        &self,
+        reference: Option<&SecretRef>,
+        field: &str,
+    ) -> Result<Credentials, Fault> {
+        let Some(reference) = reference else {
+            return Ok(Credentials::default());
+        };
+        let name = reference.name.as_str();
+        let user = self.optional(name, "username")?;
+        let password = self.optional(name, "password")?;
+        let ca = self.authority(name);
+        let login = match (user, password) {
+            (Some(user), Some(password)) => Some((user, password)),
+            (None, None) if ca.is_some() => None,
+            (None, _) => return Err(missing(field, name, "username")),
+            (_, None) => return Err(missing(field, name, "password")),
+        };
+        Ok(Credentials { login, ca })
+    }
+}
+
+/// What a Secret with a login holds.
+#[derive(Default)]
+struct Credentials {
+    login: Option<(String, String)>,
+    ca: Option<PathBuf>,
+}
+
+/// A URL, what may be shown of it, and what must not.
+struct Place {
+    url: String,
+    shown: String,
+    hidden: Vec<String>,
+}
+
+impl Place {
+    fn written(url: &str, shown: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            shown: shown.to_owned(),
+            hidden: Vec::new(),
+        }
+    }
+
+    fn redactor(&self, credentials: &Credentials) -> Redactor {
+        let password = credentials
+            .login
+            .iter()
+            .map(|(_, password)| password.clone());
+        let query = self.url.split_once('?').map(|(_, query)| query.to_owned());
+        Redactor::new(self.hidden.iter().cloned().chain(password).chain(query))
+    }
+
+    fn http(self, credentials: Credentials, field: &str) -> HttpSpec {
+        HttpSpec {
+            redactor: self.redactor(&credentials),
+            url: self.url,
+            shown: self.shown,
+            login: credentials
+                .login
+                .map(|(user, password)| Login { user, password }),
+            ca: credentials.ca,
+            field: field.to_owned(),
+        }
     }
 }
 

@@ -5,7 +5,9 @@ pub mod decode;
 pub mod file;
 pub mod gate;
 pub mod gop;
+pub mod http;
 pub mod pull;
+pub mod remote;
 pub mod rtsp;
 pub mod rtsp_fault;
 pub mod schedule;
@@ -67,6 +69,8 @@ pub trait Outlet: Send + Sync {
     fn held_back(&self, reason: &'static str, count: u64);
     /// The source is alive (an access unit came); also the thread's heartbeat when `access_unit` is false.
     fn alive(&self, access_unit: bool);
+    /// What a person should know of this attempt although it goes on; `None` when that is over.
+    fn notice(&self, notice: Option<Fault>);
     /// The clock that ticks are counted on.
     fn clock(&self) -> HubClock;
     /// Interval of the fastest rendition: how often a held frame must be offered.

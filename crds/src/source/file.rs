@@ -35,7 +35,7 @@ pub struct FileSource {
     /// certificate; absent = what the environment of the process says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret_ref: Option<SecretRef>,
-    /// Server to ask in place of Amazon's or Google's, for what speaks S3 (`MinIO`, Ceph) or Google's JSON API.
+    /// Server to ask in place of Amazon's or Google's, for what speaks as they do (`MinIO`, Ceph).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<HttpUrl>,
     /// Rate to play at, in frames per second, written like a rendition's rate; absent = the file's own.

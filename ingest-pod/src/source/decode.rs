@@ -36,6 +36,8 @@ pub struct Branch {
 pub enum Pace {
     /// A camera: drops to the next key frame when the decoder lags or a packet was lost.
     Live,
+    /// A stream that is paced by its reader: nothing is lost on the way, but it may begin between two key frames.
+    Buffered,
     /// A file: nothing is lost on the way, and the reader waits for the decoder.
     Stored,
 }
@@ -222,7 +224,9 @@ fn watch(
         let unit = AccessUnit {
             key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
             after_loss: buffer.flags().contains(gst::BufferFlags::DISCONT),
-            late: lag > MAX_LAG && !gate.as_ref().is_some_and(|gate| gate.is_catching_up()),
+            late: lag > MAX_LAG
+                && pace == Pace::Live
+                && !gate.as_ref().is_some_and(|gate| gate.is_catching_up()),
         };
         let mut guard = guard.lock().unwrap_or_else(PoisonError::into_inner);
         let verdict = guard.admit(unit, Instant::now());

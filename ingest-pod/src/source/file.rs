@@ -26,6 +26,8 @@ const POLL: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 pub struct FileSpec {
     /// Absolute path.
     pub path: PathBuf,
+    /// The address that it is called by.
+    pub shown: String,
     /// Rate to replay at; absent: the file's own.
     pub fps: Option<Fps>,
     /// What comes after the last frame.
@@ -85,7 +87,7 @@ fn open(spec: &FileSpec, attempt: &Attempt) -> Result<Opened, Fault> {
         Err(error) => {
             return Err(Fault::permanent(
                 "FileNotFound",
-                format!("spec.source.file.uri: {path}: {error}"),
+                format!("spec.source.file.uri: {}: {error}", spec.shown),
                 "check the path, and that the process may read it",
             ));
         }
@@ -166,7 +168,7 @@ fn open(spec: &FileSpec, attempt: &Attempt) -> Result<Opened, Fault> {
 fn corrupt(spec: &FileSpec, why: &str) -> Fault {
     Fault::permanent(
         "FileUnreadable",
-        format!("spec.source.file.uri: {}: {why}", spec.path.display()),
+        format!("spec.source.file.uri: {}: {why}", spec.shown),
         "give a complete MP4, AVI or MKV file with a video stream",
     )
 }
