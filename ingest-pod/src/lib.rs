@@ -1,6 +1,7 @@
 //! One camera: source, clock, pipeline, frames on NATS.
 //!
-//! `config` says what to do, `camera` keeps the `source` alive, `router` picks the due frames, `rendition`
+//! `config` says what to do, `camera` keeps the `source` alive, `clock` finds
+//! when its pictures were taken, `router` picks the due frames, `rendition`
 //! turns them into JPEG and hands them to NATS, `link` holds the conversation with NATS, `report` says how
 //! it goes.
 
@@ -8,6 +9,7 @@ pub mod args;
 pub mod backoff;
 pub mod camera;
 pub mod captured;
+pub mod clock;
 pub mod config;
 pub mod fault;
 pub mod http;
