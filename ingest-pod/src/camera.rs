@@ -9,6 +9,7 @@ use streamhub_wire::tick::TickGrid;
 
 use crate::backoff::Backoff;
 use crate::captured::Captured;
+use crate::clock::{Cause, Health};
 use crate::fault::Fault;
 use crate::hub_clock::HubClock;
 use crate::picture::Size;
@@ -301,6 +302,15 @@ struct SourceOutlet {
 impl Outlet for SourceOutlet {
     fn want(&self, now: Instant) -> Want {
         self.router.want(now)
+    }
+
+    fn new_epoch(&self, cause: Cause) {
+        tracing::info!(cause = cause.as_str(), "new epoch");
+        self.router.begin_epoch(cause);
+    }
+
+    fn clock_health(&self, health: Health) {
+        self.report.camera_clock(health.camera_offset_us);
     }
 
     fn frame(&self, frame: Captured) {

@@ -7,7 +7,7 @@ use gstreamer as gst;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use streamhub_wire::metadata::CaptureSource;
 
 use crate::picture::{
@@ -24,6 +24,9 @@ pub struct Captured {
     pub at: Instant,
     /// How `at` was found.
     pub capture: CaptureSource,
+    /// How far off `at` may be at most, without what the node's clock is off; `None` where no bound can be given, as for
+    /// a bare arrival time.
+    pub error: Option<Duration>,
     /// A finished file's last frame, shown again.
     pub repeated: bool,
 }

@@ -15,6 +15,7 @@ pub mod rtcp;
 pub mod rtp;
 mod stream;
 
+use streamhub_crds::{ClockMode, RtspClock};
 use streamhub_wire::metadata::CaptureSource;
 
 pub use rtcp::SenderReport;
@@ -41,6 +42,20 @@ pub struct Settings {
     pub offset_us: i64,
     /// Ticks of RTP time in a second, from the SDP.
     pub rate: u32,
+}
+
+impl From<RtspClock> for Settings {
+    fn from(clock: RtspClock) -> Self {
+        Self {
+            mode: match clock.mode {
+                ClockMode::Auto => Mode::Auto,
+                ClockMode::Arrival => Mode::Arrival,
+                ClockMode::Rtcp => Mode::Rtcp,
+            },
+            offset_us: clock.offset.as_micros(),
+            rate: 0,
+        }
+    }
 }
 
 /// Why an epoch begins.

@@ -13,6 +13,7 @@ const STEP: Duration = Duration::from_millis(10);
 pub struct HubClock {
     anchor: Instant,
     anchor_unix_us: i64,
+    drift_us: i64,
 }
 
 impl HubClock {
@@ -22,6 +23,7 @@ impl HubClock {
         Self {
             anchor,
             anchor_unix_us,
+            drift_us: 0,
         }
     }
 
@@ -50,12 +52,19 @@ impl HubClock {
     pub fn resync(&mut self) -> Option<i64> {
         let (now, unix_us) = read_both();
         let step = unix_us - self.unix_us(now);
+        self.drift_us = step;
         if step.unsigned_abs() < STEP.as_micros() as u64 {
             return None;
         }
         self.anchor = now;
         self.anchor_unix_us = unix_us;
+        self.drift_us = 0;
         Some(step)
+    }
+
+    /// How far this mapping was beside the node's clock when they were last compared: too little for a step.
+    pub fn drift(&self) -> Duration {
+        Duration::from_micros(self.drift_us.unsigned_abs())
     }
 }
 

@@ -101,6 +101,12 @@ pub struct Metrics {
     pub source_failures: Family<ReasonLabel, Counter>,
     /// Steps of the node's clock.
     pub clock_steps: Counter,
+    /// Epochs begun.
+    pub epochs: Family<ReasonLabel, Counter>,
+    /// Bound of the newest frame's timestamp; NaN where none can be given.
+    pub timestamp_error: Decimal,
+    /// The camera's clock minus hub time at arrival; NaN without sender reports.
+    pub camera_clock_offset: Decimal,
     /// Feedback messages that were taken.
     pub feedback_accepted: Counter,
     /// Feedback messages that were not taken.
@@ -134,13 +140,19 @@ impl Metrics {
             nats_reconnects: Counter::default(),
             source_failures: Family::default(),
             clock_steps: Counter::default(),
+            epochs: Family::default(),
+            timestamp_error: Decimal::default(),
+            camera_clock_offset: Decimal::default(),
             feedback_accepted: Counter::default(),
             feedback_rejected: Family::default(),
             resident: Gauge::default(),
             cpu: Counter::default(),
         };
+        metrics.timestamp_error.set(f64::NAN);
+        metrics.camera_clock_offset.set(f64::NAN);
         metrics.register_frames();
         metrics.register_load();
+        metrics.register_clock();
         metrics.register_health();
         metrics
     }
@@ -227,6 +239,32 @@ impl Metrics {
         );
     }
 
+    fn register_clock(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "clock_steps",
+            "Steps of the node's clock; each begins a new epoch",
+            self.clock_steps.clone(),
+        );
+        r.register(
+            "epochs",
+            "Epochs begun, by cause: timestamps may have jumped",
+            self.epochs.clone(),
+        );
+        r.register_with_unit(
+            "timestamp_error",
+            "Bound of the newest frame's timestamp, as capture.error_ms; NaN where none can be given",
+            Unit::Seconds,
+            self.timestamp_error.clone(),
+        );
+        r.register_with_unit(
+            "camera_clock_offset",
+            "The camera's clock minus hub time at arrival, from its sender reports; NaN without one",
+            Unit::Seconds,
+            self.camera_clock_offset.clone(),
+        );
+    }
+
     fn register_health(&mut self) {
         let r = &mut self.registry;
         r.register("fresh", "1 while the source delivers", self.fresh.clone());
@@ -244,11 +282,6 @@ impl Metrics {
             "source_failures",
             "Attempts to read the source that failed, by reason",
             self.source_failures.clone(),
-        );
-        r.register(
-            "clock_steps",
-            "Steps of the node's clock; each begins a new epoch",
-            self.clock_steps.clone(),
         );
         r.register(
             "feedback_accepted",
@@ -321,6 +354,7 @@ impl Metrics {
         };
         self.held_to("", held_to);
         let _ = self.held_back.get_or_create(&reason);
+        let _ = self.epochs.get_or_create(&reason);
         let _ = self.source_failures.get_or_create(&reason);
         let _ = self.feedback_rejected.get_or_create(&reason);
         let _ = self.dropped.get_or_create(&DropLabels {

@@ -19,6 +19,7 @@ use streamhub_wire::publish::{DropReason, Publisher, RenditionOptions, Rendition
 use streamhub_wire::subjects::Token;
 
 use crate::captured::{Content, JpegDecoder};
+use crate::clock::Cause;
 use crate::picture::{self, Encoder, Raw, Size, fit};
 use crate::report::{HeldTo, PublishedFrame, Report};
 use crate::router::{Due, Every, Lanes};
@@ -77,6 +78,10 @@ impl Lanes for Renditions {
 
     fn ended(&self, rendition: &Rendition) {
         self.0.report.rendition_ended(rendition.name.as_str());
+    }
+
+    fn epoch_begun(&self, cause: Cause) {
+        self.0.report.epoch_begun(cause);
     }
 
     fn clock_stepped(&self, step_us: i64) {
@@ -342,6 +347,7 @@ impl Worker {
             self.current.name.as_str(),
             PublishedFrame {
                 timestamp_us: due.timestamp_us,
+                capture: self.metadata.capture,
                 age: self.age(due),
                 bytes,
                 width: size.width,
@@ -360,6 +366,7 @@ impl Worker {
         metadata.epoch = due.epoch;
         metadata.tick = due.tick_us;
         metadata.capture.source = due.frame.capture;
+        metadata.capture.error_ms = due.error_ms;
         metadata.repeated = due.frame.repeated;
         let mut feedback = self
             .shared

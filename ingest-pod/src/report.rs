@@ -8,10 +8,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use streamhub_wire::fencing::{Claim, FenceState, Identity};
 use streamhub_wire::interest::Listeners;
+use streamhub_wire::metadata::Capture;
 use streamhub_wire::status::{
-    CameraState, CameraStatus, ConfigStatus, NatsStatus, RenditionStatus, SourceStatus,
+    CameraState, CameraStatus, ClockStatus, ConfigStatus, NatsStatus, RenditionStatus, SourceStatus,
 };
 
+use crate::clock::Cause;
 use crate::fault::Fault;
 use crate::hub_clock::now_ms;
 use crate::metrics::{DropLabels, Metrics, ReasonLabel, RenditionLabel, process_usage};
@@ -54,6 +56,8 @@ pub enum SourceState {
 pub struct PublishedFrame {
     /// Capture time, UNIX microseconds.
     pub timestamp_us: i64,
+    /// How that was found, and how far off it may be.
+    pub capture: Capture,
     /// Age when it was handed to NATS.
     pub age: Duration,
     /// Payload bytes.
@@ -90,6 +94,7 @@ struct Board {
     /// What a person should know of the source although it goes on.
     notice: Option<Fault>,
     source: SourceStatus,
+    camera_offset_ms: Option<f64>,
     arrivals: Rate,
     last_access_unit: Option<Instant>,
     heartbeat: Instant,
@@ -131,6 +136,7 @@ impl Report {
                 source_state: SourceState::Idle,
                 notice: None,
                 source: SourceStatus::default(),
+                camera_offset_ms: None,
                 arrivals: Rate::default(),
                 last_access_unit: None,
                 heartbeat: Instant::now(),
@@ -293,6 +299,30 @@ impl Report {
         entry.status.frame_bytes = frame.bytes as u64;
         entry.status.bytes += frame.bytes as u64;
         entry.status.published += 1;
+        let error = frame.capture.error_ms.map_or(f64::NAN, |ms| ms / 1e3);
+        self.metrics.timestamp_error.set(error);
+        board.source.clock = Some(ClockStatus {
+            mode: frame.capture.source,
+            camera_offset_ms: board.camera_offset_ms,
+            error_ms: frame.capture.error_ms,
+        });
+    }
+
+    /// Timestamps may jump from here on.
+    pub fn epoch_begun(&self, cause: Cause) {
+        let reason = cause.as_str();
+        self.metrics
+            .epochs
+            .get_or_create(&ReasonLabel { reason })
+            .inc();
+    }
+
+    /// The camera's clock minus hub time at arrival, microseconds; `None` without sender reports.
+    pub fn camera_clock(&self, offset: Option<i64>) {
+        let offset_ms = offset.map(|us| us as f64 / 1e3);
+        let seconds = offset_ms.map_or(f64::NAN, |ms| ms / 1e3);
+        self.metrics.camera_clock_offset.set(seconds);
+        self.board().camera_offset_ms = offset_ms;
     }
 
     /// A due frame did not go out.

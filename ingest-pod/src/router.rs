@@ -10,6 +10,8 @@ use streamhub_wire::interest::{Listeners, PROBE_EVERY};
 use streamhub_wire::tick::{Offer, RateGate, TickGrid};
 
 use crate::captured::Captured;
+use crate::clock::Cause;
+use crate::clock::node::NodeClock;
 use crate::hub_clock::HubClock;
 use crate::slot::Slot;
 
@@ -38,6 +40,8 @@ pub struct Due {
     pub tick_us: i64,
     /// When the light hit the sensor, UNIX microseconds.
     pub timestamp_us: i64,
+    /// How far off `timestamp_us` may be at most, milliseconds; `None` where no bound can be given.
+    pub error_ms: Option<f64>,
     /// Address of the source, fit to be shown.
     pub source: Arc<str>,
     /// Every how many ticks of the rendition's rate a frame was due.
@@ -74,6 +78,8 @@ pub trait Lanes: Send + Sync {
     fn overtaken(&self, rendition: &Rendition);
     /// The rendition is gone.
     fn ended(&self, rendition: &Rendition);
+    /// An epoch has begun.
+    fn epoch_begun(&self, cause: Cause);
     /// The node's clock was stepped by so many microseconds.
     fn clock_stepped(&self, step_us: i64);
     /// Ids had to begin ahead of this node's clock by so many milliseconds.
@@ -100,6 +106,7 @@ pub struct Router {
 struct State {
     clock: HubClock,
     clock_checked: Instant,
+    node: NodeClock,
     epoch: u64,
     incarnation: u64,
     source: Arc<str>,
@@ -109,6 +116,14 @@ struct State {
     next_probe: Instant,
     /// Highest id of each rendition that this process used or heard of, for renditions that come back.
     used: HashMap<String, u64>,
+}
+
+/// When a frame was taken.
+#[derive(Clone, Copy)]
+struct Sampled {
+    timestamp_us: i64,
+    error_ms: Option<f64>,
+    epoch: u64,
 }
 
 struct Lane {
@@ -129,6 +144,7 @@ impl Router {
             state: Mutex::new(State {
                 clock,
                 clock_checked: now,
+                node: NodeClock::default(),
                 epoch: millis(clock.unix_us(now)),
                 incarnation,
                 source: "".into(),
@@ -144,9 +160,30 @@ impl Router {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The clock that timestamps are read from.
+    /// The clock that timestamps are read from. What is found by it is offered within [`CLOCK_CHECK`], so that a step
+    /// of the node's clock does not come between.
     pub fn clock(&self) -> HubClock {
-        self.state().clock
+        let mut state = self.state();
+        let step = state.check_clock(CLOCK_CHECK);
+        let clock = state.clock;
+        drop(state);
+        self.tell_step(step);
+        clock
+    }
+
+    fn tell_step(&self, step: Option<(i64, Option<u64>)>) {
+        if let Some((step_us, behind)) = step {
+            self.lanes.clock_stepped(step_us);
+            self.lanes.epoch_begun(Cause::NodeClock);
+            self.lanes.clock_behind(behind);
+        }
+    }
+
+    /// Timestamps may jump from here on.
+    pub fn begin_epoch(&self, cause: Cause) {
+        let behind = self.state().new_epoch();
+        self.lanes.epoch_begun(cause);
+        self.lanes.clock_behind(behind);
     }
 
     /// Interval of the fastest rendition; a second when there is none.
@@ -165,9 +202,8 @@ impl Router {
         if &*state.source != source {
             state.source = source.into();
         }
-        let behind = state.new_epoch();
         drop(state);
-        self.lanes.clock_behind(behind);
+        self.begin_epoch(Cause::Connected);
     }
 
     /// Another instance of this camera has published this id: number above it.
@@ -187,10 +223,9 @@ impl Router {
                 lifted |= lane.ids.heard(frame_id);
             }
         }
+        drop(state);
         if lifted {
-            let behind = state.new_epoch();
-            drop(state);
-            self.lanes.clock_behind(behind);
+            self.begin_epoch(Cause::IdHeard);
         }
     }
 
@@ -254,9 +289,12 @@ impl Router {
     /// while.
     pub fn offer(&self, frame: &Captured) {
         let mut state = self.state();
-        let step = state.check_clock();
-        let timestamp_us = state.clock.unix_us(frame.at);
-        let epoch = state.epoch;
+        let step = state.check_clock(2 * CLOCK_CHECK);
+        let sampled = Sampled {
+            timestamp_us: state.clock.unix_us(frame.at),
+            error_ms: state.error_ms(frame.error),
+            epoch: state.epoch,
+        };
         let now = Instant::now();
         let probe = now >= state.next_probe;
         if probe {
@@ -274,7 +312,7 @@ impl Router {
                 // Not due: nobody misses it, so it takes no id.
                 continue;
             }
-            if let Some(due) = lane.due(frame, active, timestamp_us, epoch, source) {
+            if let Some(due) = lane.due(frame, active, sampled, source) {
                 if let Some(last) = used.get_mut(lane.rendition.name.as_str()) {
                     *last = due.frame_id;
                 } else {
@@ -286,10 +324,7 @@ impl Router {
             }
         }
         drop(state);
-        if let Some((step_us, behind)) = step {
-            self.lanes.clock_stepped(step_us);
-            self.lanes.clock_behind(behind);
-        }
+        self.tell_step(step);
     }
 
     /// The last id used of each rendition, published or not.
@@ -318,8 +353,15 @@ impl State {
             .max()
     }
 
-    fn check_clock(&mut self) -> Option<(i64, Option<u64>)> {
-        if self.clock_checked.elapsed() < CLOCK_CHECK {
+    /// The source's own bound and the node's clock together.
+    fn error_ms(&mut self, own: Option<Duration>) -> Option<f64> {
+        let node = self.node.error(Instant::now());
+        let micros = (own? + node? + self.clock.drift()).as_micros();
+        Some(micros as f64 / 1e3)
+    }
+
+    fn check_clock(&mut self, every: Duration) -> Option<(i64, Option<u64>)> {
+        if self.clock_checked.elapsed() < every {
             return None;
         }
         self.clock_checked = Instant::now();
@@ -334,10 +376,14 @@ impl Lane {
         &mut self,
         frame: &Captured,
         active: bool,
-        timestamp_us: i64,
-        epoch: u64,
+        sampled: Sampled,
         source: &Arc<str>,
     ) -> Option<Due> {
+        let Sampled {
+            timestamp_us,
+            error_ms,
+            epoch,
+        } = sampled;
         let every = self.keep_to_rate();
         let offer = if frame.repeated {
             self.gate.hold(timestamp_us)?
@@ -360,6 +406,7 @@ impl Lane {
             } else {
                 timestamp_us
             },
+            error_ms,
             source: Arc::clone(source),
             every,
         })

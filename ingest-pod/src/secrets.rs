@@ -89,6 +89,7 @@ impl Secrets {
             },
             login,
             ca: credentials.ca.clone(),
+            clock: source.clock.into(),
             redactor: place.redactor(&credentials),
             url: place.url,
             shown: place.shown,

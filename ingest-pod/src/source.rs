@@ -8,6 +8,7 @@ pub mod gop;
 pub mod http;
 pub mod pull;
 pub mod remote;
+pub mod rtp_clock;
 pub mod rtsp;
 pub mod rtsp_fault;
 pub mod schedule;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::captured::Captured;
+use crate::clock::{Cause, Health};
 use crate::fault::Fault;
 use crate::hub_clock::HubClock;
 use crate::router::Want;
@@ -57,6 +59,10 @@ pub struct Described {
 pub trait Outlet: Send + Sync {
     /// Which pictures are of use now; the others need not be made.
     fn want(&self, now: Instant) -> Want;
+    /// Timestamps may jump with the next picture.
+    fn new_epoch(&self, cause: Cause);
+    /// How the camera's clock is doing, every second or so.
+    fn clock_health(&self, health: Health);
     /// A picture is there.
     fn frame(&self, frame: Captured);
     /// The source is known, or has changed.

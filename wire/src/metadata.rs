@@ -76,7 +76,7 @@ pub struct Metadata {
 }
 
 /// How a frame's timestamp was found and how far off it may be.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Capture {
     /// Where the time comes from.
     pub source: CaptureSource,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::fencing::{Claim, Identity};
+use crate::metadata::CaptureSource;
 
 /// How often a status goes out even when nothing changed.
 pub const STATUS_PERIOD: std::time::Duration = std::time::Duration::from_secs(5);
@@ -154,6 +155,23 @@ pub struct SourceStatus {
     pub reconnects: u64,
     /// The element that decodes, for example `avdec_h264`; empty until known.
     pub decoder: String,
+    /// What timestamps are made of, and how good they are; absent before the first frame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockStatus>,
+}
+
+/// A source's timestamps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClockStatus {
+    /// The metadata's `capture.source` of the newest frame.
+    pub mode: CaptureSource,
+    /// The camera's clock minus hub time at arrival, in milliseconds, so less the delay from there to here; absent
+    /// without sender reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub camera_offset_ms: Option<f64>,
+    /// The metadata's `capture.error_ms` of the newest frame.
+    #[serde(default)]
+    pub error_ms: Option<f64>,
 }
 
 /// The connection to NATS.

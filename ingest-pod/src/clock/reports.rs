@@ -77,7 +77,7 @@ impl Reports {
         let trust = if count < 2 * SLOPE_REPORTS { 4.0 } else { 2.0 };
         let chance = (3.0 / count as f64).min(1.0).powi(2) * FEW_US;
         let guessed = (media as f64 - self.known_at).max(0.0);
-        (count > 0).then(|| trust * self.residual + chance + HOLDOVER * guessed)
+        (count > 0).then_some(trust * self.residual + chance + HOLDOVER * guessed)
     }
 
     fn line(&self, media: i64) -> f64 {

@@ -20,6 +20,10 @@ const STEP_WITHIN_US: i64 = 5_000_000;
 const STEP_AT_US: i64 = 4_000_000;
 /// What slewing mends within ten seconds is not worth a new epoch.
 const STEP_WORTH_US: f64 = 5_000.0;
+/// Reports have taken over when timestamps are so close to them.
+const TAKEN_OVER_US: f64 = 20_000.0;
+/// So far after its arrival no picture is stamped before the one step: a connection may begin with a burst.
+const AHEAD_US: f64 = 50_000.0;
 /// Arrivals have settled when the envelope has not come down for so long, and some were seen.
 const SETTLED_US: i64 = 300_000;
 /// A difference between media time and arrival that no network makes.
@@ -104,6 +108,11 @@ impl StreamClock {
             useless: false,
             error_us: None,
         }
+    }
+
+    /// Ticks of RTP time in a second; to be known before the first access unit.
+    pub fn set_rate(&mut self, rate: u32) {
+        self.settings.rate = rate;
     }
 
     /// How it is doing.
@@ -346,7 +355,14 @@ impl StreamClock {
     fn give(&mut self, stamp: Stamp, offset: f64, begins: Option<Cause>) -> Reading {
         let before = self.out.filter(|out| out.segment == stamp.segment);
         let stood = before.filter(|out| out.media == stamp.media);
-        let at = stamp.media + offset.round() as i64;
+        let mapped = stamp.media + offset.round() as i64;
+        let ahead = (mapped - stamp.arrival) as f64 > AHEAD_US && self.may_step(stamp.arrival);
+        let at = if ahead {
+            let last = before.filter(|_| begins.is_none());
+            last.map_or(stamp.arrival, |out| stamp.arrival.max(out.at + 1))
+        } else {
+            mapped
+        };
         self.out = Some(Out {
             segment: stamp.segment,
             offset,
@@ -386,7 +402,7 @@ impl StreamClock {
 
     fn source(&self, offset: f64, media: i64) -> CaptureSource {
         let beside = (self.target(media, offset) - offset).abs();
-        if self.trust.used && beside <= STEP_WORTH_US {
+        if self.trust.used && beside <= TAKEN_OVER_US {
             CaptureSource::Rtcp
         } else {
             CaptureSource::Arrival
@@ -417,3 +433,6 @@ impl Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::rtp_clock::RtpClock;
+use crate::clock::Stamp;
+
 /// Enough for the deepest reordering of H.264 and H.265 (16 frames) and an appsink's queue.
 const KEPT: usize = 64;
 
@@ -13,6 +16,8 @@ const KEPT: usize = 64;
 pub struct Arrival {
     /// The first byte of it was here.
     pub first: Instant,
+    /// What the camera's clock made of it.
+    pub stamp: Option<Stamp>,
     /// The last byte of it was here, and it went to the decoder.
     pub complete: Instant,
     /// The decoder was done with it.
@@ -31,11 +36,12 @@ impl Arrival {
 #[derive(Debug, Default)]
 pub struct Arrivals {
     state: Mutex<State>,
+    clock: Option<RtpClock>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    first_of: Option<(Option<gst::ClockTime>, Instant)>,
+    first_of: Option<(Option<gst::ClockTime>, Instant, Option<Stamp>)>,
     under_way: VecDeque<(Option<gst::ClockTime>, Arrival)>,
     newest: Option<Instant>,
     interval: Option<Duration>,
@@ -45,15 +51,33 @@ struct State {
 }
 
 impl Arrivals {
+    /// Those of an RTP stream, with its clock.
+    pub fn of_rtp(clock: RtpClock) -> Self {
+        Self {
+            clock: Some(clock),
+            ..Self::default()
+        }
+    }
+
+    /// The stream's clock; none but for RTP.
+    pub fn clock(&self) -> Option<&RtpClock> {
+        self.clock.as_ref()
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A packet with this PTS arrived at `at`; only the first of an access unit counts.
-    pub fn packet(&self, pts: Option<gst::ClockTime>, at: Instant) {
+    /// A packet with this PTS arrived at `at`; only the first of an access unit counts, and is stamped.
+    pub fn packet(
+        &self,
+        pts: Option<gst::ClockTime>,
+        at: Instant,
+        stamp: impl FnOnce() -> Option<Stamp>,
+    ) {
         let mut state = self.state();
-        if state.first_of.is_none_or(|(known, _)| known != pts) {
-            state.first_of = Some((pts, at));
+        if state.first_of.is_none_or(|(known, ..)| known != pts) {
+            state.first_of = Some((pts, at, stamp()));
         }
     }
 
@@ -61,9 +85,9 @@ impl Arrivals {
     pub fn complete(&self, pts: Option<gst::ClockTime>) -> Duration {
         let now = Instant::now();
         let mut state = self.state();
-        let first = match state.first_of {
-            Some((known, at)) if known == pts => at,
-            _ => now,
+        let (first, stamp) = match state.first_of {
+            Some((known, at, stamp)) if known == pts => (at, stamp),
+            _ => (now, None),
         };
         if state.under_way.len() >= KEPT {
             state.under_way.pop_front();
@@ -72,6 +96,7 @@ impl Arrivals {
             pts,
             Arrival {
                 first,
+                stamp,
                 complete: now,
                 decoded: None,
             },
@@ -163,7 +188,7 @@ mod tests {
         let pts = |n: u64| Some(gst::ClockTime::from_mseconds(n));
         let at = Instant::now();
         for n in [0, 3, 1, 2] {
-            arrivals.packet(pts(n), at);
+            arrivals.packet(pts(n), at, || None);
             arrivals.complete(pts(n));
         }
         for n in [0, 1, 2, 3] {

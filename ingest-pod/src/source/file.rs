@@ -278,6 +278,7 @@ impl<'a> Player<'a> {
                 content,
                 at: turn.at,
                 capture: CaptureSource::File,
+                error: Some(Duration::ZERO),
                 repeated: false,
             });
         }
@@ -337,6 +338,7 @@ impl<'a> Player<'a> {
                 content: Arc::clone(&content),
                 at,
                 capture: CaptureSource::File,
+                error: Some(Duration::ZERO),
                 repeated: true,
             });
         }

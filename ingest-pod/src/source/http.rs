@@ -244,6 +244,7 @@ impl Pictures<'_> {
                     content: Arc::new(Content::Jpeg(jpeg)),
                     at,
                     capture: CaptureSource::Arrival,
+                    error: None,
                     repeated: false,
                 });
                 true

@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use streamhub_wire::metadata::CaptureSource;
 
-use super::arrivals::Arrivals;
+use super::arrivals::{Arrival, Arrivals};
 use super::decode::{Branch, Pace, attach, make, start};
 use super::pull::{Pulled, Reader, Running, pull, ring_for};
+use super::rtp_clock::RtpClock;
 use super::rtsp_fault::{certificate_refused, classify};
 use super::{Attempt, End, Outlet};
-use crate::captured::Captured;
+use crate::captured::{Captured, Content};
+use crate::clock::Settings;
 use crate::fault::{Fault, Redactor};
 
 /// From the first packet sent to the camera to the first access unit from it.
@@ -26,6 +28,9 @@ const UDP_REORDER: Duration = Duration::from_millis(80);
 /// A key frame that does not come for so long after a loss is fetched by connecting anew: a camera that
 /// sends one at the start only would stay dark for ever.
 const KEY_FRAME_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often the state of the camera's clock is told.
+const TELL_CLOCK: Duration = Duration::from_secs(1);
 
 /// How often a connection that is being made is looked at.
 const CONNECTING: gst::ClockTime = gst::ClockTime::from_mseconds(5);
@@ -54,6 +59,8 @@ pub struct RtspSpec {
     pub login: Option<(String, String)>,
     /// Own certificate authorities, PEM.
     pub ca: Option<PathBuf>,
+    /// What its timestamps are made of.
+    pub clock: Settings,
     /// Hides the secrets of this camera in texts from outside.
     pub redactor: Redactor,
 }
@@ -93,7 +100,9 @@ impl Session {
         pipeline
             .add(&source)
             .map_err(|e| Fault::transient("Internal", e.to_string(), "report this"))?;
-        let arrivals = Arc::new(Arrivals::default());
+        let clock = RtpClock::new(spec.clock, &outlet.clock());
+        let arrivals = Arc::new(Arrivals::of_rtp(clock));
+        watch_reports(&source, &arrivals);
         let found: Arc<Mutex<Found>> = Arc::default();
         watch_pads(&pipeline, &source, &found, &arrivals, outlet);
         let bus = pipeline
@@ -115,6 +124,7 @@ impl Session {
         let started = Instant::now();
         let mut branch: Option<(Branch, &'static str)> = None;
         let mut reader = Reader::default();
+        let mut told = started;
         loop {
             if attempt.stop.is_stopped() {
                 return End::Stopped;
@@ -139,17 +149,11 @@ impl Session {
                 (Pulled::Sample(sample), Some((branch, codec))) => {
                     let decoder = branch.decoder.as_deref();
                     if let Some((content, pts)) = reader.read(&sample, codec, decoder, attempt) {
-                        let now = Instant::now();
                         let arrival = self.arrivals.take(pts);
                         if let Some(took) = arrival.and_then(|arrival| arrival.decoding()) {
                             outlet.stage("decode", took);
                         }
-                        outlet.frame(Captured {
-                            content,
-                            at: arrival.map_or(now, |arrival| arrival.first),
-                            capture: CaptureSource::Arrival,
-                            repeated: false,
-                        });
+                        self.hand_over(content, arrival, outlet);
                     }
                 }
                 (Pulled::Error(error, debug), _) => {
@@ -176,11 +180,46 @@ impl Session {
                 outlet.stage("receive", took);
                 outlet.alive(true);
             }
+            if told.elapsed() >= TELL_CLOCK
+                && let Some(clock) = self.arrivals.clock()
+            {
+                told = Instant::now();
+                outlet.clock_health(clock.health());
+            }
             outlet.alive(false);
             if let Some(fault) = stale(spec, &self.arrivals, started) {
                 return End::Failed(fault);
             }
         }
+    }
+
+    /// Passes a picture on with its time.
+    fn hand_over(&self, content: Arc<Content>, arrival: Option<Arrival>, outlet: &Arc<dyn Outlet>) {
+        let stamped = arrival.and_then(|arrival| arrival.stamp);
+        let Some((clock, stamp)) = self.arrivals.clock().zip(stamped) else {
+            outlet.frame(Captured {
+                content,
+                at: arrival.map_or_else(Instant::now, |arrival| arrival.first),
+                capture: CaptureSource::Arrival,
+                error: None,
+                repeated: false,
+            });
+            return;
+        };
+        let Some(taken) = clock.taken(stamp, &outlet.clock()) else {
+            outlet.held_back("old_epoch", 1);
+            return;
+        };
+        if let Some(cause) = taken.begins {
+            outlet.new_epoch(cause);
+        }
+        outlet.frame(Captured {
+            content,
+            at: taken.at,
+            capture: taken.capture,
+            error: taken.error,
+            repeated: false,
+        });
     }
 
     /// What an error means: what was seen before it may say more than its own text.
@@ -297,6 +336,29 @@ fn configure(source: &gst::Element, spec: &RtspSpec) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Reads sender reports where the session manager gets them: it tells of them only by way of its own clock.
+fn watch_reports(source: &gst::Element, arrivals: &Arc<Arrivals>) {
+    let arrivals = Arc::clone(arrivals);
+    source.connect("new-manager", false, move |values| {
+        let manager: gst::Element = values.get(1)?.get().ok()?;
+        let arrivals = Arc::clone(&arrivals);
+        manager.connect_pad_added(move |_, pad| {
+            if !pad.name().starts_with("recv_rtcp_sink") {
+                return;
+            }
+            let arrivals = Arc::clone(&arrivals);
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+                let map = info.buffer().and_then(|buffer| buffer.map_readable().ok());
+                if let (Some(packet), Some(clock)) = (map, arrivals.clock()) {
+                    clock.rtcp(&packet, Instant::now());
+                }
+                gst::PadProbeReturn::Ok
+            });
+        });
+        None
+    });
+}
+
 /// Takes the first video stream that can be used; all others are never set up at the camera.
 fn watch_pads(
     pipeline: &gst::Pipeline,
@@ -387,6 +449,9 @@ fn depayload(
         .ok()
         .and_then(codec)
         .ok_or_else(|| unusable(format!("{name} cannot be used")))?;
+    if let (Some(clock), Ok(rate)) = (arrivals.clock(), structure.get::<i32>("clock-rate")) {
+        clock.set_rate(rate.unsigned_abs());
+    }
     let depay = make(depay)?;
     let parse = make(parse)?;
     pipeline
@@ -399,7 +464,10 @@ fn depayload(
     let (noted, weak) = (Arc::clone(arrivals), pipeline.downgrade());
     entry.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         if let (Some(buffer), Some(pipeline)) = (info.buffer(), weak.upgrade()) {
-            noted.packet(buffer.pts(), arrived(buffer, &pipeline));
+            let at = arrived(buffer, &pipeline);
+            noted.packet(buffer.pts(), at, || {
+                noted.clock()?.packet(&buffer.map_readable().ok()?, at)
+            });
         }
         gst::PadProbeReturn::Ok
     });

@@ -56,6 +56,7 @@ pub fn run(size: Size, grid: TickGrid, label: &str, attempt: &Attempt) -> End {
             content: Arc::new(Content::Still(picture)),
             at: due,
             capture: CaptureSource::Test,
+            error: Some(Duration::ZERO),
             repeated: false,
         });
     }

@@ -8,6 +8,7 @@
     clippy::indexing_slicing
 )]
 
+mod clock;
 mod colour;
 mod decoding;
 mod feedback;

@@ -75,10 +75,10 @@ pub fn histories() -> impl Strategy<Value = Camera> {
         .prop_map(
             |(seed, fps, drift, (jitter, loss, stalls, delay), b_frames, reports)| Camera {
                 drift,
+                delay,
                 jitter,
                 loss,
                 stalls,
-                delay,
                 b_frames,
                 reports,
                 ..Camera::new(seed, fps)

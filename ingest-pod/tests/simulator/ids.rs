@@ -135,11 +135,11 @@ impl World {
     fn run(&mut self, ms: i64) -> Result<(), TestCaseError> {
         for _ in 0..ms {
             self.now += 1;
-            let (due, later) = std::mem::take(&mut self.air)
+            let (due, later): (Vec<Status>, _) = std::mem::take(&mut self.air)
                 .into_iter()
                 .partition(|status| status.arrives <= self.now);
             self.air = later;
-            for status in Vec::<Status>::from(due) {
+            for status in due {
                 self.deliver(&status);
             }
             for pod in 0..self.pods.len() {

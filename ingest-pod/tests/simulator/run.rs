@@ -63,8 +63,8 @@ pub fn watch(
             arrival,
             truth,
         } => {
-            while let Some((_, by)) = steps.pop_front_if(|(at, _)| *at <= arrival) {
-                wall += by;
+            while steps.front().is_some_and(|(at, _)| *at <= arrival) {
+                wall += steps.pop_front().map_or(0, |(_, by)| by);
                 stepped = true;
             }
             let stamp = clock.arrived(rtp, SSRC, arrival);

@@ -142,6 +142,7 @@ impl Section {
                             content,
                             at: pacer.next(pts.map(Duration::from), arrived, now),
                             capture: CaptureSource::Arrival,
+                            error: None,
                             repeated: false,
                         });
                     }
