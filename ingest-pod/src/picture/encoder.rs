@@ -13,8 +13,8 @@ use super::{Error, Layout, Pool, Raw, Size};
 /// holds two, a slow `next` client one, and some are in between.
 const SPARE_BUFFERS: usize = 6;
 
-/// Pixels that are converted and compressed at a time: few enough that the converted samples are still in
-/// the core's cache when they are compressed, enough that the tables made for each strip do not count.
+/// Pixels that are converted and compressed at a time. Strips save memory, 3 MB of converted samples of a 1080p
+/// picture, and no time: no size from 64 K pixels to whole pictures was measurably faster than another.
 const STRIP_PIXELS: u32 = 128 * 1024;
 
 /// Turns decoded pictures into JPEG files for one rendition.
