@@ -17,7 +17,7 @@ use crate::clock::Cause;
 use crate::fault::Fault;
 use crate::hub_clock::now_ms;
 use crate::metrics::{DropLabels, Metrics, ReasonLabel, RenditionLabel, process_usage};
-use crate::source::decode::DECODER_LATE;
+use crate::source::reference::DECODER_LATE;
 use rate::Rate;
 
 /// A source is fresh when an access unit came within this, or within three of its intervals (DESIGN §4).

@@ -1,18 +1,26 @@
 //! Where pictures come from: one attempt to read a camera, until it ends or is stopped.
 
+pub mod access_unit;
 pub mod arrivals;
+pub mod challenge;
+pub mod continuity;
 pub mod decode;
 pub mod file;
 pub mod gate;
 pub mod gop;
 pub mod http;
+pub mod libav;
+pub mod marks;
 pub mod pull;
+pub mod redirect;
+pub mod reference;
 pub mod remote;
 pub mod rtp_clock;
 pub mod rtsp;
 pub mod rtsp_fault;
 pub mod schedule;
 pub mod test;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

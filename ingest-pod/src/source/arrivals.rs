@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::marks::Marks;
 use super::rtp_clock::RtpClock;
 use crate::clock::Stamp;
 
@@ -35,6 +36,8 @@ impl Arrival {
 /// Arrival times of the access units that are under way, and what was held back.
 #[derive(Debug, Default)]
 pub struct Arrivals {
+    /// What is wrong with which of them.
+    pub marks: Marks,
     state: Mutex<State>,
     clock: Option<RtpClock>,
 }

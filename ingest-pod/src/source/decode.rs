@@ -4,24 +4,15 @@ use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use super::Outlet;
 use super::arrivals::Arrivals;
 use super::gate::Gate;
+use super::libav;
+use super::watch::{Coded, Watch};
 use crate::captured::FORMATS;
 use crate::fault::Fault;
-
-/// An access unit that waits longer than this for the decoder is given up, with all that depend on it.
-const MAX_LAG: Duration = Duration::from_secs(1);
-
-/// Why such an access unit is held back.
-pub const DECODER_LATE: &str = "decoder_late";
-
-/// Without a key frame for so long the camera is taken to refresh in another way (intra refresh),
-/// and the decoder's own judgement of what is whole must do.
-const KEY_FRAME_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The end of a pipeline: pictures or whole JPEGs come out of `sink`.
 pub struct Branch {
@@ -63,10 +54,19 @@ pub fn attach(
                 .static_pad("sink")
                 .map(|entry| Gate::new(outlet, &entry));
         }
-        note_decoded(&decoder, arrivals, gate.clone());
-        let convert = make("videoconvert")?;
-        (vec![decoder, convert, sink.clone().upcast()], Some(name))
+        libav::listen();
+        let elements = vec![
+            decoder,
+            deinterlacer()?,
+            make("videoconvert")?,
+            sink.clone().upcast(),
+        ];
+        (elements, Some(name))
     };
+    let watch = Watch::new(pace, Coded::of(caps), arrivals, gate);
+    if let (Some(decoder), Some(_)) = (added.first(), &decoder) {
+        watch.decoder(decoder);
+    }
     pipeline
         .add_many(&added)
         .and_then(|()| gst::Element::link_many(&added))
@@ -75,7 +75,7 @@ pub fn attach(
         .first()
         .and_then(|first| first.static_pad("sink"))
         .ok_or_else(|| missing("decoder", "it has no sink pad"))?;
-    watch(pad, pace, jpeg, arrivals, gate);
+    watch.exit_of_parser(pad);
     if let Some(pad) = sink.static_pad("sink") {
         offer_video_meta(&pad);
     }
@@ -111,6 +111,15 @@ fn missing(element: &str, why: &str) -> Fault {
         format!("GStreamer element {element} cannot be used: {why}"),
         "install the packages gstreamer1.0-plugins-base, -good, -bad and gstreamer1.0-libav",
     )
+}
+
+/// Makes one picture of the two fields of an interlaced one, and lets all others pass untouched.
+fn deinterlacer() -> Result<gst::Element, Fault> {
+    let deinterlace = make("deinterlace")?;
+    deinterlace.set_property_from_str("mode", "auto");
+    // One picture for two fields: the rate stays the camera's.
+    deinterlace.set_property_from_str("fields", "top");
+    Ok(deinterlace)
 }
 
 fn app_sink(jpeg: bool, pace: Pace) -> gst_app::AppSink {
@@ -169,7 +178,8 @@ fn decoder_for(caps: &gst::CapsRef) -> Result<(gst::Element, String), Fault> {
             decoder.set_property("max-threads", 1_i32);
         }
         if decoder.has_property_with_type("output-corrupt", bool::static_type()) {
-            decoder.set_property("output-corrupt", false);
+            // They are marked, and dropped by what reads them; a stream without any recovery point has no others.
+            decoder.set_property("output-corrupt", true);
         }
         let hardware = factory.klass().contains("Hardware");
         tracing::info!(decoder = %factory.name(), hardware, "decoder chosen");
@@ -183,156 +193,4 @@ fn decoder_for(caps: &gst::CapsRef) -> Result<(gst::Element, String), Fault> {
         format!("no decoder on this machine takes {codec}"),
         "set the camera to H.264, H.265 or MJPEG, or install a GStreamer decoder for it",
     ))
-}
-
-/// Notes when each picture comes out of the decoder, and drops those that are only there for others to refer to.
-fn note_decoded(decoder: &gst::Element, arrivals: &Arc<Arrivals>, gate: Option<Arc<Gate>>) {
-    let Some(exit) = decoder.static_pad("src") else {
-        return;
-    };
-    let arrivals = Arc::clone(arrivals);
-    exit.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        if let Some(buffer) = info.buffer() {
-            arrivals.decoded(buffer.pts());
-            if gate.as_ref().is_some_and(|gate| !gate.shows(buffer.pts())) {
-                return gst::PadProbeReturn::Handled;
-            }
-        }
-        gst::PadProbeReturn::Ok
-    });
-}
-
-/// Notes when each access unit that `exit` pushes is complete, and holds back those that cannot be decoded cleanly
-/// and those that nobody wants decoded.
-fn watch(
-    exit: &gst::Pad,
-    pace: Pace,
-    jpeg: bool,
-    arrivals: &Arc<Arrivals>,
-    gate: Option<Arc<Gate>>,
-) {
-    let arrivals = Arc::clone(arrivals);
-    let guard = Mutex::new(ReferenceGuard::new(Instant::now()));
-    exit.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        let Some(buffer) = info.buffer() else {
-            return gst::PadProbeReturn::Ok;
-        };
-        let lag = arrivals.complete(buffer.pts());
-        if pace == Pace::Stored || jpeg {
-            return gst::PadProbeReturn::Ok;
-        }
-        let unit = AccessUnit {
-            key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
-            after_loss: buffer.flags().contains(gst::BufferFlags::DISCONT),
-            late: lag > MAX_LAG
-                && pace == Pace::Live
-                && !gate.as_ref().is_some_and(|gate| gate.is_catching_up()),
-        };
-        let mut guard = guard.lock().unwrap_or_else(PoisonError::into_inner);
-        let verdict = guard.admit(unit, Instant::now());
-        arrivals.waiting_for_key_frame(guard.waiting_since);
-        drop(guard);
-        match verdict {
-            Ok(()) if gate.as_ref().is_none_or(|gate| gate.admit(buffer, lag)) => {
-                gst::PadProbeReturn::Ok
-            }
-            Ok(()) => gst::PadProbeReturn::Handled,
-            Err(reason) => {
-                arrivals.held_back(reason);
-                // Not `Drop`: GStreamer 1.22 then complains of each buffer that the binding has freed already.
-                gst::PadProbeReturn::Handled
-            }
-        }
-    });
-}
-
-/// What the guard needs to know of an access unit.
-#[derive(Debug, Clone, Copy)]
-struct AccessUnit {
-    key: bool,
-    after_loss: bool,
-    late: bool,
-}
-
-/// Lets access units pass only while everything that they refer to went to the decoder.
-#[derive(Debug)]
-struct ReferenceGuard {
-    waiting_since: Option<Instant>,
-    key_seen: bool,
-}
-
-impl ReferenceGuard {
-    fn new(now: Instant) -> Self {
-        Self {
-            waiting_since: Some(now),
-            key_seen: false,
-        }
-    }
-
-    fn admit(&mut self, unit: AccessUnit, now: Instant) -> Result<(), &'static str> {
-        if unit.late || (unit.after_loss && !unit.key && self.waiting_since.is_none()) {
-            self.waiting_since.get_or_insert(now);
-        } else if unit.key {
-            self.waiting_since = None;
-            self.key_seen = true;
-        }
-        match self.waiting_since {
-            None => Ok(()),
-            Some(_) if unit.late => Err(DECODER_LATE),
-            Some(since) if !self.key_seen && now.duration_since(since) > KEY_FRAME_PATIENCE => {
-                self.waiting_since = None;
-                Ok(())
-            }
-            Some(_) => Err("no_reference"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DELTA: AccessUnit = AccessUnit {
-        key: false,
-        after_loss: false,
-        late: false,
-    };
-    const KEY: AccessUnit = AccessUnit { key: true, ..DELTA };
-    const LOST: AccessUnit = AccessUnit {
-        after_loss: true,
-        ..DELTA
-    };
-    const LATE: AccessUnit = AccessUnit {
-        late: true,
-        ..DELTA
-    };
-
-    #[test]
-    fn nothing_passes_between_a_loss_and_the_next_key_frame() {
-        let now = Instant::now();
-        let mut guard = ReferenceGuard::new(now);
-        let passed: Vec<bool> = [DELTA, KEY, DELTA, LOST, DELTA, KEY, DELTA, LATE, DELTA, KEY]
-            .into_iter()
-            .map(|unit| guard.admit(unit, now).is_ok())
-            .collect();
-        assert_eq!(
-            passed,
-            [
-                false, true, true, false, false, true, true, false, false, true
-            ]
-        );
-    }
-
-    #[test]
-    fn a_camera_without_key_frames_is_believed_after_a_while_but_a_long_gop_is_waited_for() {
-        let start = Instant::now();
-        let later = start + KEY_FRAME_PATIENCE + Duration::from_millis(1);
-        let mut refresh = ReferenceGuard::new(start);
-        assert!(refresh.admit(DELTA, start).is_err());
-        assert!(refresh.admit(DELTA, later).is_ok());
-        let mut long_gop = ReferenceGuard::new(start);
-        assert!(long_gop.admit(KEY, start).is_ok());
-        assert!(long_gop.admit(LOST, start).is_err());
-        assert!(long_gop.admit(DELTA, later).is_err());
-    }
 }

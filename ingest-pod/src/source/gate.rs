@@ -36,10 +36,10 @@ impl Gate {
 
     /// Whether the access unit is to go on to the decoder. Called in the thread that pushes it there, and not while
     /// the decoder's pad is locked: what was kept goes there first.
-    pub fn admit(&self, buffer: &gst::Buffer, lag: Duration) -> bool {
+    pub fn admit(&self, buffer: &gst::Buffer, key: bool, lag: Duration) -> bool {
         let now = Instant::now();
         let unit = Unit {
-            key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
+            key,
             bytes: buffer.size(),
             pts: buffer.pts().map(gst::ClockTime::nseconds),
             lag,

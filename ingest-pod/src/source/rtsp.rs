@@ -8,10 +8,14 @@ use std::time::{Duration, Instant};
 use streamhub_wire::metadata::CaptureSource;
 
 use super::arrivals::{Arrival, Arrivals};
+use super::challenge::unsupported_at;
+use super::continuity::Carried;
 use super::decode::{Branch, Pace, attach, make, start};
 use super::pull::{Pulled, Reader, Running, pull, ring_for};
+use super::redirect::Redirects;
 use super::rtp_clock::RtpClock;
-use super::rtsp_fault::{certificate_refused, classify};
+use super::rtsp_fault::{authentication_unsupported, certificate_refused, classify};
+use super::watch::watch_packets;
 use super::{Attempt, End, Outlet};
 use crate::captured::{Captured, Content};
 use crate::clock::Settings;
@@ -19,6 +23,8 @@ use crate::fault::{Fault, Redactor};
 
 /// From the first packet sent to the camera to the first access unit from it.
 const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(15);
+/// From a request to its answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// A camera is stale after this, or after three of its frame intervals, whichever is longer (DESIGN §4).
 const STALE_AFTER: Duration = Duration::from_secs(5);
 /// How long a missing packet is waited for; a TCP connection keeps their order by itself. Never together with
@@ -36,6 +42,9 @@ const TELL_CLOCK: Duration = Duration::from_secs(1);
 const CONNECTING: gst::ClockTime = gst::ClockTime::from_mseconds(5);
 /// How often a camera is looked at from which no picture comes: most of them, as nobody watches.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// What cameras are told about who asks.
+pub const USER_AGENT: &str = concat!("stream-hub/", env!("CARGO_PKG_VERSION"));
 
 /// How the packets travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +99,7 @@ struct Session {
     bus: gst::Bus,
     found: Arc<Mutex<Found>>,
     arrivals: Arc<Arrivals>,
+    redirects: Arc<Redirects>,
 }
 
 impl Session {
@@ -100,6 +110,7 @@ impl Session {
         pipeline
             .add(&source)
             .map_err(|e| Fault::transient("Internal", e.to_string(), "report this"))?;
+        let redirects = Redirects::watch(&source, &spec.url, spec.login.is_some());
         let clock = RtpClock::new(spec.clock, &outlet.clock());
         let arrivals = Arc::new(Arrivals::of_rtp(clock));
         watch_reports(&source, &arrivals);
@@ -116,6 +127,7 @@ impl Session {
             bus,
             found,
             arrivals,
+            redirects,
         })
     }
 
@@ -139,6 +151,11 @@ impl Session {
                     Some(Err(fault)) => return End::Failed(fault),
                     None if found.complete && !found.taken => {
                         return End::Failed(no_video(spec, &found.offered));
+                    }
+                    None if !found.taken => {
+                        if let Some(fault) = self.redirects.endless(&spec.shown) {
+                            return End::Failed(fault);
+                        }
                     }
                     None => {}
                 }
@@ -231,7 +248,17 @@ impl Session {
         if !found.taken && !found.offered.is_empty() {
             return no_video(spec, &found.offered);
         }
-        classify(error, debug, &spec.shown, &spec.redactor)
+        let fault = classify(error, debug, &spec.shown, &spec.redactor);
+        if fault.reason != "Unauthorized" {
+            return fault;
+        }
+        self.redirects
+            .refused(&spec.shown)
+            .or_else(|| {
+                unsupported_at(&spec.url)
+                    .map(|asked| authentication_unsupported(&spec.shown, &asked))
+            })
+            .unwrap_or(fault)
     }
 }
 
@@ -312,13 +339,10 @@ fn configure(source: &gst::Element, spec: &RtspSpec) -> Result<(), Fault> {
         },
     );
     source.set_property("latency", latency.as_millis() as u32);
-    source.set_property("tcp-timeout", FIRST_FRAME_WITHIN.as_micros() as u64);
+    source.set_property("tcp-timeout", ANSWER_WITHIN.as_micros() as u64);
     source.set_property("timeout", STALE_AFTER.as_micros() as u64);
     source.set_property("udp-reconnect", false);
-    source.set_property(
-        "user-agent",
-        concat!("stream-hub/", env!("CARGO_PKG_VERSION")),
-    );
+    source.set_property("user-agent", USER_AGENT);
     if let Some((user, password)) = &spec.login {
         source.set_property("user-id", user);
         source.set_property("user-pw", password);
@@ -421,14 +445,48 @@ fn offer(caps: &gst::StructureRef) -> (bool, String) {
     (usable, format!("{media}/{encoding}"))
 }
 
-/// Depayloader, parser and caps for an RTP encoding name (IANA RTP payload format media types).
-fn codec(encoding: &str) -> Option<(&'static str, &'static str, &'static str, &'static str)> {
-    match encoding {
-        "H264" => Some(("rtph264depay", "h264parse", "video/x-h264", "h264")),
-        "H265" => Some(("rtph265depay", "h265parse", "video/x-h265", "h265")),
-        "JPEG" => Some(("rtpjpegdepay", "jpegparse", "image/jpeg", "jpeg")),
-        _ => None,
-    }
+/// How a codec is taken out of RTP.
+struct Codec {
+    name: &'static str,
+    carried: Carried,
+    depay: &'static str,
+    parse: &'static str,
+    media: &'static str,
+}
+
+/// The codec of an RTP encoding name (IANA RTP payload format media types).
+fn codec(encoding: &str) -> Option<Codec> {
+    let (name, carried, depay, parse, media) = match encoding {
+        "H264" => (
+            "h264",
+            Carried::H264,
+            "rtph264depay",
+            "h264parse",
+            "video/x-h264",
+        ),
+        "H265" => (
+            "h265",
+            Carried::H265,
+            "rtph265depay",
+            "h265parse",
+            "video/x-h265",
+        ),
+        "JPEG" => (
+            "jpeg",
+            Carried::Jpeg,
+            "rtpjpegdepay",
+            "jpegparse",
+            "image/jpeg",
+        ),
+        _ => return None,
+    };
+    Some(Codec {
+        name,
+        carried,
+        depay,
+        parse,
+        media,
+    })
 }
 
 fn depayload(
@@ -444,7 +502,13 @@ fn depayload(
         .structure(0)
         .ok_or_else(|| unusable("a stream without caps".to_owned()))?;
     let (_, name) = offer(structure);
-    let (depay, parse, media, codec) = structure
+    let Codec {
+        name: codec,
+        carried,
+        depay,
+        parse,
+        media,
+    } = structure
         .get::<&str>("encoding-name")
         .ok()
         .and_then(codec)
@@ -471,6 +535,7 @@ fn depayload(
         }
         gst::PadProbeReturn::Ok
     });
+    watch_packets(&entry, carried, arrivals);
     let caps = gst::Caps::new_empty_simple(media);
     // A camera can be set to another codec while we try.
     let branch =

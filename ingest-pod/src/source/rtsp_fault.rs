@@ -40,6 +40,17 @@ pub fn certificate_refused(shown: &str, wrong: gio::TlsCertificateFlags) -> Faul
     )
 }
 
+/// The camera asks for a login in a way that nobody here speaks.
+pub fn authentication_unsupported(shown: &str, asked: &str) -> Fault {
+    Fault::transient(
+        "UnsupportedAuthentication",
+        format!(
+            "{shown}: the camera asks for {asked} authentication; Basic and Digest with MD5 are spoken here"
+        ),
+        "set the camera to Digest with MD5 (often called digest, or digest/basic), with rtsps where the network is not trusted",
+    )
+}
+
 /// Names the reason and a remedy for a failed RTSP attempt.
 pub fn classify(error: &glib::Error, debug: &str, shown: &str, redactor: &Redactor) -> Fault {
     let text = format!("{} {debug}", error.message());
@@ -85,6 +96,16 @@ pub fn classify(error: &glib::Error, debug: &str, shown: &str, redactor: &Redact
         (
             "TransportRefused",
             "change spec.source.rtsp.transport: the camera does not speak this one",
+        )
+    } else if lower.contains("(453)") || lower.contains("(503)") {
+        (
+            "CameraBusy",
+            "the camera serves no more viewers: close another one, or raise its limit; it is tried again by itself",
+        )
+    } else if lower.contains("could not receive message. (timeout") {
+        (
+            "NoAnswer",
+            "the camera takes the connection and does not answer: restart it if this lasts",
         )
     } else if lower.contains("(parse error)") {
         (
@@ -151,6 +172,26 @@ mod tests {
                 gst::ResourceError::Read,
                 "x\nCould not receive message. (Parse error)",
                 "InvalidAnswer",
+            ),
+            (
+                gst::ResourceError::Read,
+                "x\nNot Enough Bandwidth (453)",
+                "CameraBusy",
+            ),
+            (
+                gst::ResourceError::Read,
+                "x\nService Unavailable (503)",
+                "CameraBusy",
+            ),
+            (
+                gst::ResourceError::Read,
+                "x\nCould not receive message. (Timeout while waiting for server response)",
+                "NoAnswer",
+            ),
+            (
+                gst::ResourceError::OpenReadWrite,
+                "x\nFailed to connect. (Timeout while waiting for server response)",
+                "Unreachable",
             ),
             (
                 gst::ResourceError::Read,

@@ -8,6 +8,7 @@
     clippy::indexing_slicing
 )]
 
+mod badcams;
 mod clock;
 mod colour;
 mod decoding;

@@ -70,8 +70,9 @@ fn parse(file: &[u8]) -> Option<Parsed<'_>> {
                 };
             }
             0xda => {
+                // With the end marker, as most cameras do.
                 let end = rest.windows(2).rposition(|pair| pair == [0xff, 0xd9]);
-                parsed.scan = rest.get(..end.unwrap_or(rest.len()))?;
+                parsed.scan = rest.get(..end.map_or(rest.len(), |end| end + 2))?;
                 // A file with one table uses it for all components.
                 if let [only] = parsed.tables[..] {
                     parsed.tables.push(only);

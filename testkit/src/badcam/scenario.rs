@@ -28,7 +28,8 @@ use anyhow::{Context, Error, Result, bail};
 /// | `redirect=CODE:URL` | answers DESCRIBE so |
 /// | `move=N:URL` | sends a REDIRECT request after N |
 /// | `limit=N:CODE` | answers so when N sessions play already |
-/// | `timeout=S` | ends a session after S seconds without a request |
+/// | `timeout=S` | ends a session after S seconds without a request or an RTCP packet |
+/// | `deaf` | takes no RTCP packet for a sign of life |
 /// | `transport=tcp\|udp` | refuses the other with 461 |
 /// | `drop=P%`, `reorder=P%`, `seed=N` | loses packets, swaps them with the next, drawn from the seed |
 /// | `drop-at=N` | loses one packet in the middle of access unit N |
@@ -77,8 +78,10 @@ pub struct Scenario {
     pub moved: Option<Moved>,
     /// With so many sessions playing, further ones get this status.
     pub limit: Option<(usize, u16)>,
-    /// A session without a request for so long ends.
+    /// A session without a sign of life for so long ends.
     pub timeout: Option<Duration>,
+    /// Only requests are signs of life, no RTCP packets.
+    pub deaf: bool,
     /// The only transport that is not refused.
     pub transport: Option<String>,
     /// Packets that get lost.
@@ -189,6 +192,7 @@ impl Default for Scenario {
             moved: None,
             limit: None,
             timeout: None,
+            deaf: false,
             transport: None,
             drops: Drops {
                 lost: 0.0,
@@ -235,6 +239,7 @@ impl Scenario {
             "hang-up" => self.hang_up = Some(value.parse()?),
             "bye" => self.bye = Some(value.parse()?),
             "silent" => self.silent = true,
+            "deaf" => self.deaf = true,
             "answer" => {
                 let (method, how) = value.split_once(':').context("METHOD:HOW")?;
                 self.answers.push((method.to_owned(), answer(how)?));

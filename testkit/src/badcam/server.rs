@@ -250,7 +250,11 @@ impl Connection {
         loop {
             let request = match read(input)? {
                 Incoming::End => return Ok(()),
-                Incoming::Other => continue,
+                Incoming::Other if self.shared.scenario().deaf => continue,
+                Incoming::Other => {
+                    *lock(&self.session.heard) = Some(Instant::now());
+                    continue;
+                }
                 Incoming::Request(request) => request,
             };
             *lock(&self.session.heard) = Some(Instant::now());
@@ -267,7 +271,10 @@ impl Connection {
             let answer = match scenario.answer(&request.method) {
                 Some(Answer::Never) => continue,
                 Some(Answer::Garbage) => {
-                    write(&self.line, &[0x8f, 0x00, 0x13, 0x37].repeat(2_048))?;
+                    write(
+                        &self.line,
+                        &[0x8f, 0x00, 0x13, 0x37, b'\r', b'\n'].repeat(2_048),
+                    )?;
                     continue;
                 }
                 Some(Answer::Endless) => {

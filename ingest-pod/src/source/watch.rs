@@ -1,0 +1,238 @@
+//! What goes into a decoder and what comes out of it: times, losses, and no picture that had to be made up.
+
+use gst::prelude::*;
+use gstreamer as gst;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::access_unit::{Coding, Entry, Nature, inspect};
+use super::arrivals::Arrivals;
+use super::continuity::{Carried, Continuity, Packet};
+use super::decode::Pace;
+use super::gate::Gate;
+use super::libav;
+use super::reference::{ReferenceGuard, Unit, Verdict};
+
+/// An access unit that waits longer than this for the decoder is given up, with all that depend on it.
+const MAX_LAG: Duration = Duration::from_secs(1);
+
+/// How access units are coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coded {
+    /// Each stands for itself.
+    Jpeg,
+    /// H.264 or H.265.
+    Nal(Coding),
+    /// Something else, of which the parser knows the key frames.
+    Other,
+}
+
+impl Coded {
+    /// By the caps of the parser.
+    pub fn of(caps: &gst::CapsRef) -> Self {
+        match caps.structure(0).map(|s| s.name().as_str()) {
+            Some("image/jpeg") => Self::Jpeg,
+            Some("video/x-h264") => Self::Nal(Coding::H264),
+            Some("video/x-h265") => Self::Nal(Coding::H265),
+            _ => Self::Other,
+        }
+    }
+
+    /// What an access unit offers; `None` where it needs nothing but itself.
+    fn nature(self, buffer: &gst::BufferRef) -> Option<Nature> {
+        let delta = buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        match self {
+            Self::Jpeg => None,
+            Self::Nal(coding) => Some(inspect(coding, &buffer.map_readable().ok()?)),
+            Self::Other => Some(Nature {
+                entry: if delta { Entry::No } else { Entry::Closed },
+                reference: true,
+            }),
+        }
+    }
+}
+
+/// Probes before and after a decoder.
+#[derive(Clone)]
+pub struct Watch {
+    pace: Pace,
+    coded: Coded,
+    arrivals: Arc<Arrivals>,
+    gate: Option<Arc<Gate>>,
+    decoding: Arc<Mutex<Decoding>>,
+}
+
+/// The guard, and the access unit that the decoder has just been given.
+struct Decoding {
+    guard: ReferenceGuard,
+    last: Option<gst::ClockTime>,
+}
+
+impl Watch {
+    /// Nothing seen yet. `gate` says what is wanted of what can be decoded.
+    pub fn new(
+        pace: Pace,
+        coded: Coded,
+        arrivals: &Arc<Arrivals>,
+        gate: Option<Arc<Gate>>,
+    ) -> Self {
+        Self {
+            pace,
+            coded,
+            arrivals: Arc::clone(arrivals),
+            gate,
+            decoding: Arc::new(Mutex::new(Decoding {
+                guard: ReferenceGuard::new(Instant::now()),
+                last: None,
+            })),
+        }
+    }
+
+    /// Notes when each access unit that `exit` pushes is complete, and holds back those that cannot be decoded cleanly
+    /// and those that nobody wants decoded.
+    pub fn exit_of_parser(&self, exit: &gst::Pad) {
+        let watch = self.clone();
+        exit.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            match info.buffer() {
+                // Not `Drop`: GStreamer 1.22 then complains of each buffer that the binding has freed already.
+                Some(buffer) if !watch.admits(buffer) => gst::PadProbeReturn::Handled,
+                _ => gst::PadProbeReturn::Ok,
+            }
+        });
+    }
+
+    /// Notes when each picture comes out of the decoder, and drops those that are not clean or only there for others
+    /// to refer to.
+    pub fn decoder(&self, decoder: &gst::Element) {
+        let (Some(entry), Some(exit)) = (decoder.static_pad("sink"), decoder.static_pad("src"))
+        else {
+            return;
+        };
+        let watch = self.clone();
+        entry.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            if let Some(buffer) = info.buffer() {
+                let mut decoding = watch.decoding();
+                watch.hear(&mut decoding);
+                decoding.last = buffer.pts();
+            }
+            gst::PadProbeReturn::Ok
+        });
+        let watch = self.clone();
+        exit.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            let shown = info.buffer_mut().is_none_or(|buffer| watch.shows(buffer));
+            if shown {
+                gst::PadProbeReturn::Ok
+            } else {
+                gst::PadProbeReturn::Handled
+            }
+        });
+    }
+
+    fn admits(&self, buffer: &gst::Buffer) -> bool {
+        let pts = buffer.pts();
+        let lag = self.arrivals.complete(pts);
+        if self.pace == Pace::Stored {
+            return true;
+        }
+        let (incomplete, after_loss) = self.arrivals.marks.take_losses(pts);
+        let Some(nature) = self.coded.nature(buffer) else {
+            if incomplete {
+                self.arrivals.held_back("incomplete");
+            }
+            return !incomplete;
+        };
+        let catching_up = self.gate.as_ref().is_some_and(|gate| gate.is_catching_up());
+        let unit = Unit {
+            nature,
+            pts,
+            after_loss: after_loss || buffer.flags().contains(gst::BufferFlags::DISCONT),
+            incomplete,
+            late: lag > MAX_LAG && self.pace == Pace::Live && !catching_up,
+        };
+        let mut decoding = self.decoding();
+        self.hear(&mut decoding);
+        let verdict = decoding.guard.admit(unit, Instant::now());
+        self.arrivals
+            .waiting_for_key_frame(decoding.guard.waiting_since());
+        // The gate decodes what it kept, which comes back here.
+        drop(decoding);
+        match verdict {
+            Verdict::Hold(reason) => {
+                self.arrivals.held_back(reason);
+                return false;
+            }
+            Verdict::DecodeOnly => self.arrivals.marks.unclean(pts, "refreshing"),
+            Verdict::Clean => {}
+        }
+        let key = matches!(nature.entry, Entry::Closed | Entry::Open);
+        self.gate
+            .as_ref()
+            .is_none_or(|gate| gate.admit(buffer, key, lag))
+    }
+
+    fn shows(&self, buffer: &mut gst::Buffer) -> bool {
+        let pts = buffer.pts();
+        let mut decoding = self.decoding();
+        self.hear(&mut decoding);
+        if decoding.guard.believes() && buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
+            buffer.make_mut().unset_flags(gst::BufferFlags::CORRUPTED);
+        }
+        drop(decoding);
+        self.arrivals.decoded(pts);
+        let wanted = self.gate.as_ref().is_none_or(|gate| gate.shows(pts));
+        if let Some(why) = self.arrivals.marks.take_unclean(pts) {
+            self.arrivals.take(pts);
+            self.arrivals.held_back(why);
+            return false;
+        }
+        wanted
+    }
+
+    /// Hears what the decoder complained of while it had the last access unit.
+    fn hear(&self, decoding: &mut Decoding) {
+        if let Some(trouble) = libav::take()
+            && decoding.guard.trouble(trouble, Instant::now())
+        {
+            self.arrivals.marks.unclean(decoding.last, "concealed");
+        }
+    }
+
+    fn decoding(&self) -> MutexGuard<'_, Decoding> {
+        self.decoding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Marks the access units that a lost packet has hit, before the depayloader puts them together.
+pub fn watch_packets(entry: &gst::Pad, carried: Carried, arrivals: &Arc<Arrivals>) {
+    let arrivals = Arc::clone(arrivals);
+    let stream = Mutex::new((Continuity::default(), None));
+    entry.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let Some(buffer) = info.buffer() else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let packet = buffer
+            .map_readable()
+            .ok()
+            .and_then(|bytes| Packet::parse(&bytes, carried));
+        if let Some(packet) = packet {
+            let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
+            let gap = stream.0.packet(packet);
+            let before = stream.1.replace(buffer.pts());
+            if gap.previous_incomplete
+                && let Some(before) = before
+            {
+                arrivals.marks.incomplete(before);
+            }
+            if gap.incomplete {
+                arrivals.marks.incomplete(buffer.pts());
+            }
+            if stream.0.ends_early(packet, carried) {
+                arrivals.marks.incomplete(buffer.pts());
+            }
+            if gap.lost_before {
+                arrivals.marks.after_loss(buffer.pts());
+            }
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
