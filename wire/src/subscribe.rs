@@ -240,6 +240,11 @@ impl Consumer {
 }
 
 impl Frame {
+    /// Microseconds since it was published, by two clocks that may differ; what cannot be true is very old or very young.
+    fn age_us(&self) -> i64 {
+        hub_time_us().saturating_sub(self.metadata.published)
+    }
+
     fn read(message: Message) -> Result<Self, FrameError> {
         let headers = message.headers.unwrap_or_default();
         if let Some(refusal) = headers.get(ERROR_HEADER) {
@@ -343,7 +348,7 @@ impl FrameStream {
                 }
             };
             match Frame::read(message) {
-                Ok(frame) if hub_time_us() - frame.metadata.published > self.max_age_us => {
+                Ok(frame) if frame.age_us() > self.max_age_us => {
                     self.stale += 1;
                 }
                 result => return Some(result),

@@ -7,7 +7,6 @@ use tokio::sync::watch;
 use super::way::{Arrived, Choice, Mode, Way};
 use super::{Consumer, Frame, FrameError, FrameStream};
 use crate::connect::ConnState;
-use crate::hub_time_us;
 use crate::next::NextRefusal;
 use crate::publish::SubscribeError;
 use crate::subjects::Token;
@@ -31,7 +30,8 @@ pub struct Followed {
 
 impl Consumer {
     /// Reads the frames of one rendition: by push, and by pull while the link does not take all that is pushed. Frames
-    /// that were published longer ago than `max_age` are passed over.
+    /// that were published longer ago than `max_age` are passed over. To go over to pull the consumer connects anew,
+    /// with all else that reads through it: give each rendition that is followed a consumer of its own.
     pub async fn follow(
         &self,
         camera: &Token,
@@ -189,7 +189,7 @@ fn arrived(frame: &Frame) -> Arrived {
     let interval = Duration::try_from_secs_f64(1.0 / frame.metadata.fps);
     Arrived {
         frame_id: frame.metadata.frame_id,
-        age_us: hub_time_us() - frame.metadata.published,
+        age_us: frame.age_us(),
         interval: interval.unwrap_or(Duration::from_secs(1)),
     }
 }

@@ -98,12 +98,12 @@ impl Choice {
             .best_us
             .map_or(frame.age_us, |best| best.min(frame.age_us));
         self.best_us = Some(best);
-        let excess = Duration::from_micros((frame.age_us - best).unsigned_abs());
-        let late = excess > LATE.max(frame.interval * LATE_INTERVALS);
+        let excess = Duration::from_micros(frame.age_us.abs_diff(best));
+        let late = excess > LATE.max(frame.interval.saturating_mul(LATE_INTERVALS));
         let missed = self
             .last_id
             .replace(frame.frame_id)
-            .is_some_and(|last| frame.frame_id > last + 1);
+            .is_some_and(|last| frame.frame_id > last.saturating_add(1));
         match self.way {
             Way::Push if late => {
                 let since = *self.late_since.get_or_insert(now);
@@ -142,6 +142,8 @@ impl Choice {
         }
         self.change(Way::Pull, now);
         self.steady_since = None;
+        // Each pulled frame is as fresh as can be: should not the link but a clock have changed, they tell.
+        self.best_us = None;
     }
 
     fn change(&mut self, way: Way, now: Instant) {
@@ -245,6 +247,31 @@ mod tests {
         );
         reader.run(200, 1.0);
         assert_eq!(reader.changes, [Way::Pull, Way::Push]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_anew_does_not_forbid_push_for_ever() {
+        let mut reader = Reader::new(Mode::Auto, 0);
+        reader.run(100, 1.0);
+        reader.ahead_us = 3_600_000_000;
+        reader.run(400, 1.0);
+        assert_eq!(reader.changes, [Way::Pull, Way::Push]);
+        reader.run(10_000, 1.0);
+        assert_eq!(reader.changes, [Way::Pull, Way::Push]);
+    }
+
+    #[test]
+    fn what_cannot_be_true_does_no_harm() {
+        let mut choice = Choice::new(Mode::Auto);
+        for (age_us, frame_id) in [(i64::MIN, u64::MAX), (i64::MAX, 0), (0, 1)] {
+            let interval = Duration::MAX;
+            let frame = Arrived {
+                frame_id,
+                age_us,
+                interval,
+            };
+            choice.arrived(frame, Instant::now());
+        }
     }
 
     #[test]
