@@ -290,11 +290,7 @@ impl Worker {
         let fps = rendition.fps.as_f64() / f64::from(due.every);
         self.metadata.fps = fps;
         self.due_every = due.every;
-        self.shared.report.rendition_started(
-            rendition.name.as_str(),
-            fps,
-            self.publisher.listeners(),
-        );
+        self.shared.report.target_fps(rendition.name.as_str(), fps);
         if changed {
             self.reduction = Reduction::default();
             self.shape = None;

@@ -239,14 +239,23 @@ impl Report {
 
     /// The machine's load leaves this of a rendition.
     pub fn held_to(&self, name: &str, held_to: HeldTo) {
-        self.metrics.held_to(name, held_to);
-        if let Some(entry) = self.board().renditions.get_mut(name) {
+        let mut board = self.board();
+        // A worker may finish its last frame after the rendition has ended.
+        if let Some(entry) = board.renditions.get_mut(name) {
+            self.metrics.held_to(name, held_to);
             entry.status.load_level = held_to.level;
             entry.status.target_fps = held_to.fps;
         }
     }
 
-    /// A rendition is there, or is another one from now on.
+    /// A rendition has another rate from now on.
+    pub fn target_fps(&self, name: &str, target_fps: f64) {
+        if let Some(entry) = self.board().renditions.get_mut(name) {
+            entry.status.target_fps = target_fps;
+        }
+    }
+
+    /// A rendition is there.
     pub fn rendition_started(&self, name: &str, target_fps: f64, listeners: &Listeners) {
         let mut board = self.board();
         let entry = board
@@ -657,6 +666,35 @@ mod tests {
         let by = identity("b");
         report.fence(FenceState::Fenced { by }, Claim::None);
         assert!(report.is_live(later));
+    }
+
+    #[test]
+    fn a_worker_that_is_not_done_when_its_rendition_ends_does_not_bring_it_back() {
+        let report = Report::new("door", identity("a"));
+        let ids = std::collections::HashMap::new();
+        let held_to = HeldTo {
+            level: 1,
+            quality: Some(60),
+            fps: 7.5,
+            width: 320,
+        };
+        let tell = || {
+            report.target_fps("main", 7.5);
+            report.held_to("main", held_to);
+            report.status(&ids).renditions.get("main").cloned()
+        };
+        report.rendition_started("main", 15.0, &Listeners::default());
+        let told = tell().expect("it is there");
+        assert!((told.target_fps - 7.5).abs() < f64::EPSILON && told.load_level == 1);
+        report.rendition_ended("main");
+        assert!(tell().is_none());
+        assert!(
+            !report
+                .metrics
+                .render()
+                .unwrap()
+                .contains("rendition=\"main\"")
+        );
     }
 
     #[test]
