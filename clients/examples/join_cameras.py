@@ -56,7 +56,7 @@ async def joined(nc, prefix, cameras, max_wait=0.5):
         interval, slowest = max((1e6 / list(frames.values())[-1][1]["fps"], camera) for camera, frames in waiting.items())
         for tick, (came, meta, _) in sorted(waiting[slowest].items(), key=lambda frame: frame[0]):
             found = [nearest(frames, meta, interval) for frames in waiting.values()]
-            known = all(close for _, close in found) or all(max(frames) > tick for frames in waiting.values())
+            known = all(close for _, close in found) or all(max(frames, default=tick) > tick for frames in waiting.values())
             if not known and time.monotonic() - came < max_wait:
                 break
             for frames in waiting.values():
