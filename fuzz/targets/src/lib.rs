@@ -9,6 +9,7 @@
 
 mod documents;
 mod messages;
+mod packets;
 mod pictures;
 
 /// Takes any bytes; `true` when they were what they should be.
@@ -23,6 +24,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("metadata", messages::metadata),
     ("next", messages::next),
     ("redact", documents::redact),
+    ("rtp", packets::rtp),
     ("status", messages::status),
     ("subject", messages::subject),
 ];

@@ -1,0 +1,42 @@
+//! What cameras send around their pictures.
+
+use streamhub_ingest::clock::rtcp::sender_reports;
+use streamhub_ingest::clock::rtp::RtpHeader;
+use streamhub_ingest::clock::{Settings, StreamClock};
+
+/// Hub time minus monotonic time: a day in 2026.
+const WALL_US: i64 = 1_795_000_000_000_000;
+/// What the shortest sender report takes.
+const SENDER_REPORT: usize = 20;
+
+/// RTP and RTCP packets of one stream, each behind its length in two bytes and 20 ms after the one before. What is
+/// read is dated.
+pub(crate) fn rtp(data: &[u8]) -> bool {
+    let settings = Settings {
+        rate: 90_000,
+        ..Settings::default()
+    };
+    let mut clock = StreamClock::new(settings, WALL_US);
+    let (mut rest, mut now_us) = (data, 0);
+    let (mut dated, mut reported) = (false, false);
+    while let Some((&[high, low], tail)) = rest.split_first_chunk::<2>() {
+        let length = usize::from(u16::from_be_bytes([high, low])).min(tail.len());
+        let (packet, next) = tail.split_at(length);
+        rest = next;
+        now_us += 20_000;
+        let mut reports = 0;
+        for report in sender_reports(packet) {
+            clock.report(report, now_us);
+            reports += 1;
+        }
+        assert!(reports * SENDER_REPORT <= packet.len());
+        reported |= reports > 0;
+        if reports == 0
+            && let Some(header) = RtpHeader::parse(packet)
+        {
+            let stamp = clock.arrived(header.time, header.ssrc, now_us);
+            dated |= clock.capture(stamp, WALL_US).is_some();
+        }
+    }
+    dated && reported
+}
