@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 
+use crate::fallback::FRESH_FOR;
+
 /// Reads one camera and publishes timestamped JPEG frames with metadata on NATS.
 ///
 /// Exit codes: 0 ended as asked or at the end of a file; 1 could not start; 2 wrong usage; 76 a newer
@@ -43,6 +45,9 @@ pub struct Args {
     /// What to do once only a person can help (or the file is through): end, or stay up and say so
     #[arg(long, value_enum, default_value_t = Final::Exit)]
     pub on_permanent_error: Final,
+    /// Seconds for which the camera's own source must be fresh before it takes over from a fallback; for tests
+    #[arg(long, value_name = "SECONDS", hide = true, default_value_t = FRESH_FOR.as_secs_f64())]
+    pub fallback_fresh_for: f64,
     /// How log lines look
     #[arg(long, value_enum, default_value_t = LogFormat::Human)]
     pub log_format: LogFormat,

@@ -75,6 +75,8 @@ pub enum Cause {
     NotHeld,
     /// RTP time is of no use: from here on each frame has its own arrival time.
     RtpUseless,
+    /// The driver's timestamps are of no use: from here on each frame has its own arrival time.
+    DriverUseless,
 }
 
 impl Cause {
@@ -88,6 +90,7 @@ impl Cause {
             Self::RtpJump => "rtp_jump",
             Self::NotHeld => "not_held",
             Self::RtpUseless => "rtp_useless",
+            Self::DriverUseless => "driver_useless",
         }
     }
 }

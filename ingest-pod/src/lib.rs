@@ -1,6 +1,6 @@
 //! One camera: source, clock, pipeline, frames on NATS.
 //!
-//! `config` says what to do, `camera` keeps the `source` alive, `clock` finds
+//! `config` says what to do, `camera` keeps the `source` alive and `fallback` says which one, `clock` finds
 //! when its pictures were taken, `router` picks the due frames, `rendition`
 //! turns them into JPEG and hands them to NATS, `link` holds the conversation with NATS, `report` says how
 //! it goes.
@@ -11,6 +11,7 @@ pub mod camera;
 pub mod captured;
 pub mod clock;
 pub mod config;
+pub mod fallback;
 pub mod fault;
 pub mod http;
 pub mod hub_clock;

@@ -50,6 +50,7 @@ struct Said {
     config: String,
     refused: String,
     active: Vec<bool>,
+    fallback: Option<u64>,
 }
 
 impl Link {
@@ -75,6 +76,7 @@ impl Link {
             config: String::new(),
             refused: String::new(),
             active: Vec::new(),
+            fallback: None,
         };
         connection.mark_changed();
         let mut awake = Instant::now();
@@ -290,7 +292,8 @@ impl Link {
             || said.ready != status.ready
             || said.active != active
             || said.config != status.config.hash
-            || said.refused != status.config.refused;
+            || said.refused != status.config.refused
+            || said.fallback != status.source.fallback;
         if !news {
             return;
         }
@@ -309,6 +312,9 @@ impl Link {
         if was != is && status.claim != Claim::None {
             self.event(if is { "connected" } else { "lost" }, &status);
         }
+        if said.fallback != status.source.fallback && status.claim != Claim::None {
+            self.event("source-switched", &status);
+        }
         *said = Said {
             at: Some(Instant::now()),
             state: status.state,
@@ -317,6 +323,7 @@ impl Link {
             config: status.config.hash,
             refused: status.config.refused,
             active,
+            fallback: status.source.fallback,
         };
     }
 

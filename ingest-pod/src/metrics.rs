@@ -99,6 +99,8 @@ pub struct Metrics {
     pub nats_reconnects: Counter,
     /// Attempts to read the source that ended in a fault.
     pub source_failures: Family<ReasonLabel, Counter>,
+    /// Changes of the source in use.
+    pub source_switches: Counter,
     /// Steps of the node's clock.
     pub clock_steps: Counter,
     /// Epochs begun.
@@ -139,6 +141,7 @@ impl Metrics {
             nats_connected: Gauge::default(),
             nats_reconnects: Counter::default(),
             source_failures: Family::default(),
+            source_switches: Counter::default(),
             clock_steps: Counter::default(),
             epochs: Family::default(),
             timestamp_error: Decimal::default(),
@@ -282,6 +285,11 @@ impl Metrics {
             "source_failures",
             "Attempts to read the source that failed, by reason",
             self.source_failures.clone(),
+        );
+        r.register(
+            "source_switches",
+            "Changes from one source to another: to a fallback, between two, and back",
+            self.source_switches.clone(),
         );
         r.register(
             "feedback_accepted",

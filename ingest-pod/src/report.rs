@@ -1,6 +1,7 @@
 //! How the camera is doing: one board that all parts write to, read by `/status`, NATS and Prometheus.
 
 mod rate;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,9 +17,12 @@ use streamhub_wire::status::{
 use crate::clock::Cause;
 use crate::fault::Fault;
 use crate::hub_clock::now_ms;
-use crate::metrics::{DropLabels, Metrics, ReasonLabel, RenditionLabel, process_usage};
+use crate::metrics::{DropLabels, Metrics, ReasonLabel, RenditionLabel};
+use crate::source::Described;
 use crate::source::reference::DECODER_LATE;
 use rate::Rate;
+
+pub use verdict::StandIn;
 
 /// A source is fresh when an access unit came within this, or within three of its intervals (DESIGN §4).
 const FRESH_WITHIN: Duration = Duration::from_secs(5);
@@ -98,6 +102,9 @@ struct Board {
     arrivals: Rate,
     last_access_unit: Option<Instant>,
     heartbeat: Instant,
+    /// Of the fallbacks' thread; `None` while it has nothing to do.
+    standby_heartbeat: Option<Instant>,
+    stand_in: Option<StandIn>,
     nats: NatsStatus,
     fence: FenceState,
     claim: Claim,
@@ -140,6 +147,8 @@ impl Report {
                 arrivals: Rate::default(),
                 last_access_unit: None,
                 heartbeat: Instant::now(),
+                standby_heartbeat: None,
+                stand_in: None,
                 nats: NatsStatus::default(),
                 fence: FenceState::Disconnected,
                 claim: Claim::None,
@@ -169,17 +178,23 @@ impl Report {
     pub fn source_state(&self, state: SourceState) {
         let mut board = self.board();
         board.heartbeat = Instant::now();
-        if let SourceState::Retrying(fault) | SourceState::Failed(fault) = &state {
-            let reason = fault.reason;
-            self.metrics
-                .source_failures
-                .get_or_create(&ReasonLabel { reason })
-                .inc();
-        }
-        if matches!(state, SourceState::Retrying(_)) {
-            board.source.reconnects += 1;
-        }
         board.source_state = state;
+    }
+
+    /// An attempt to read a source failed; `again` when it is the camera's own one and is tried once more.
+    pub fn source_failed(&self, reason: &'static str, again: bool) {
+        self.metrics
+            .source_failures
+            .get_or_create(&ReasonLabel { reason })
+            .inc();
+        self.board().source.reconnects += u64::from(again);
+    }
+
+    /// A fallback is in use, or none is.
+    pub fn stand_in(&self, stand_in: Option<StandIn>) {
+        let mut board = self.board();
+        board.source.fallback = stand_in.as_ref().map(|stand_in| stand_in.fallback as u64);
+        board.stand_in = stand_in;
     }
 
     /// Kind and redacted address of the source of the attempt that begins.
@@ -196,14 +211,16 @@ impl Report {
     }
 
     /// What the source turned out to be.
-    pub fn described(&self, codec: &str, decoder: Option<&str>, width: u32, height: u32) {
+    pub fn described(&self, described: &Described) {
         let mut board = self.board();
-        codec.clone_into(&mut board.source.codec);
-        decoder
+        described.codec.clone_into(&mut board.source.codec);
+        described
+            .decoder
+            .as_deref()
             .unwrap_or_default()
             .clone_into(&mut board.source.decoder);
-        board.source.width = width;
-        board.source.height = height;
+        board.source.width = described.width;
+        board.source.height = described.height;
     }
 
     /// A sign of life of the source's thread; with an access unit, of the camera too.
@@ -212,12 +229,31 @@ impl Report {
         let mut board = self.board();
         board.heartbeat = now;
         if access_unit {
-            self.metrics.access_units.inc();
-            board.last_access_unit = Some(now);
-            board.arrivals.add(now, 0);
-            if board.source_state != SourceState::Streaming {
-                board.source_state = SourceState::Streaming;
-            }
+            self.access_unit(&mut board, now);
+        }
+    }
+
+    /// A sign of life of the fallbacks' thread while it reads one; with an access unit, of the one in use.
+    pub fn standby_alive(&self, access_unit: bool) {
+        let now = Instant::now();
+        let mut board = self.board();
+        board.standby_heartbeat = Some(now);
+        if access_unit {
+            self.access_unit(&mut board, now);
+        }
+    }
+
+    /// The fallbacks' thread has nothing to do.
+    pub fn standby_idle(&self) {
+        self.board().standby_heartbeat = None;
+    }
+
+    fn access_unit(&self, board: &mut Board, now: Instant) {
+        self.metrics.access_units.inc();
+        board.last_access_unit = Some(now);
+        board.arrivals.add(now, 0);
+        if board.source_state != SourceState::Streaming {
+            board.source_state = SourceState::Streaming;
         }
     }
 
@@ -407,7 +443,10 @@ impl Report {
     pub fn is_live(&self, now: Instant) -> bool {
         let board = self.board();
         matches!(board.fence, FenceState::Fenced { .. })
-            || now.saturating_duration_since(board.heartbeat) < WEDGED_AFTER
+            || [Some(board.heartbeat), board.standby_heartbeat]
+                .into_iter()
+                .flatten()
+                .all(|beat| now.saturating_duration_since(beat) < WEDGED_AFTER)
     }
 
     /// NATS does not permit something that a camera needs. `true` when that is news.
@@ -483,160 +522,6 @@ impl Report {
                 board.claim
             },
         }
-    }
-}
-
-impl Board {
-    /// As it was a moment ago: a status is made several times a second, and few are read.
-    fn memory_bytes(&mut self, now: Instant) -> u64 {
-        match self.memory {
-            Some((at, bytes)) if now.saturating_duration_since(at) < MEMORY_READ_EVERY => bytes,
-            _ => {
-                let bytes = process_usage().map_or(0, |(bytes, _)| bytes.unsigned_abs());
-                self.memory = Some((now, bytes));
-                bytes
-            }
-        }
-    }
-
-    fn is_fresh(&mut self, now: Instant) -> bool {
-        let interval = self.arrivals.interval(now).unwrap_or_default();
-        self.last_access_unit
-            .is_some_and(|at| now.saturating_duration_since(at) <= FRESH_WITHIN.max(interval * 3))
-    }
-
-    /// State, reason, message and remedy; what stops most comes first.
-    fn verdict(&self, fresh: bool) -> (CameraState, String, String, String) {
-        let plain = |state: CameraState| (state, String::new(), String::new(), String::new());
-        let because = |state: CameraState, fault: &Fault| {
-            (
-                state,
-                fault.reason.to_owned(),
-                fault.message.clone(),
-                fault.remedy.clone(),
-            )
-        };
-        if self.stopped {
-            return plain(CameraState::Stopped);
-        }
-        match &self.fence {
-            FenceState::Fenced { by } => {
-                return (
-                    CameraState::Fenced,
-                    "Fenced".to_owned(),
-                    format!(
-                        "instance {} of this camera is newer (incarnation {})",
-                        by.instance, by.incarnation
-                    ),
-                    "nothing to do: the newer instance publishes; end this process".to_owned(),
-                );
-            }
-            FenceState::SubjectInUse { by } => {
-                return (
-                    CameraState::SubjectInUse,
-                    "SubjectInUse".to_owned(),
-                    format!("another camera (uid {}) publishes on these subjects", by.uid),
-                    "give one of the two cameras another name, or its hub another nats.subjectPrefix".to_owned(),
-                );
-            }
-            FenceState::Disconnected | FenceState::Asking | FenceState::Held => {}
-        }
-        let verdict = match &self.source_state {
-            SourceState::Idle => plain(CameraState::Starting),
-            SourceState::Connecting => match &self.notice {
-                Some(notice) => because(CameraState::Connecting, notice),
-                None => plain(CameraState::Connecting),
-            },
-            SourceState::Retrying(fault) => because(CameraState::Reconnecting, fault),
-            SourceState::Failed(fault) => because(CameraState::Stalled, fault),
-            SourceState::Finished => plain(CameraState::Finished),
-            SourceState::Disabled => plain(CameraState::Disabled),
-            SourceState::Streaming if fresh => plain(CameraState::Streaming),
-            SourceState::Streaming => (
-                CameraState::Reconnecting,
-                "NoFrames".to_owned(),
-                "no frame came for a while".to_owned(),
-                "check the camera; it is reconnected by itself".to_owned(),
-            ),
-        };
-        if verdict.0 != CameraState::Streaming {
-            return verdict;
-        }
-        match (self.warning(), &self.notice) {
-            (Some((reason, message, remedy)), _) => (
-                CameraState::Streaming,
-                reason.to_owned(),
-                message,
-                remedy.to_owned(),
-            ),
-            (None, Some(notice)) => because(CameraState::Streaming, notice),
-            (None, None) => verdict,
-        }
-    }
-
-    fn denied_of_late(&self) -> Option<&str> {
-        self.denied
-            .as_ref()
-            .filter(|(_, at)| at.elapsed() < DENIED_FOR)
-            .map(|(what, _)| what.as_str())
-    }
-
-    /// What a person should know although the source delivers.
-    fn warning(&self) -> Option<(&'static str, String, &'static str)> {
-        match self.nats.state.as_str() {
-            "connected" => {}
-            "unauthorized" => {
-                return Some((
-                    "NatsUnauthorized",
-                    format!("{} refuses the credentials: unauthorized", self.nats.url),
-                    "check the Secret in the hub's spec.nats.credentialsSecretRef",
-                ));
-            }
-            state => {
-                return Some((
-                    "NatsUnavailable",
-                    format!("{state} to {}: {}", self.nats.url, self.nats.reason),
-                    "check that the NATS server runs and that spec.nats.url of the hub is right",
-                ));
-            }
-        }
-        if let Some(what) = self.denied_of_late() {
-            return Some((
-                "NatsDenied",
-                format!("{} does not permit: {what}", self.nats.url),
-                "give the account the permissions of docs/reference/permissions",
-            ));
-        }
-        if !self.config.refused.is_empty() {
-            return Some((
-                "ConfigRefused",
-                self.config.refused.clone(),
-                "correct the manifest; the last good one is in use",
-            ));
-        }
-        if let Some(ms) = self.clock_behind_ms {
-            return Some((
-                "ClockBehind",
-                format!("this node's clock is {ms} ms behind the ids that were already used"),
-                "let NTP or PTP set the clocks of all nodes",
-            ));
-        }
-        self.overloaded()
-    }
-
-    fn overloaded(&self) -> Option<(&'static str, String, &'static str)> {
-        let mut reduced = self
-            .renditions
-            .iter()
-            .filter(|(_, entry)| entry.status.load_level > 0)
-            .map(|(name, _)| name.as_str());
-        let first = reduced.next()?;
-        let names = reduced.fold(first.to_owned(), |names, name| names + ", " + name);
-        Some((
-            "Overloaded",
-            format!("the machine cannot keep up: reduced: {names}"),
-            "run fewer cameras on this machine, or ask for less; frames[].floor says how far it may go",
-        ))
     }
 }
 

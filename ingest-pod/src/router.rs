@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use streamhub_crds::Rendition;
+use streamhub_crds::{Dimension, Fps, Rendition};
 use streamhub_wire::ids::{FrameIds, HEARD_LIMIT};
 use streamhub_wire::interest::{Listeners, PROBE_EVERY};
 use streamhub_wire::tick::{Offer, RateGate, TickGrid};
@@ -13,7 +13,9 @@ use crate::captured::Captured;
 use crate::clock::Cause;
 use crate::clock::node::NodeClock;
 use crate::hub_clock::HubClock;
+use crate::picture::Size;
 use crate::slot::Slot;
+use crate::source::Needed;
 
 /// How often the node's clock is compared with the monotonic one.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
@@ -194,6 +196,27 @@ impl Router {
             .map(|lane| lane.rendition.fps.interval())
             .min()
             .unwrap_or(Duration::from_secs(1))
+    }
+
+    /// What the renditions need of a source that can deliver in several ways.
+    pub fn needed(&self) -> Needed {
+        let state = self.state();
+        let renditions = || state.lanes.iter().map(|lane| &lane.rendition);
+        let side = |side: Option<Dimension>| side.map_or(0, Dimension::get);
+        let as_it_comes = renditions().any(|r| r.width.is_none() && r.height.is_none());
+        let largest = |size: Size, r: &Arc<Rendition>| {
+            Size::new(
+                size.width.max(side(r.width)),
+                size.height.max(side(r.height)),
+            )
+        };
+        Needed {
+            fps: renditions()
+                .map(|rendition| rendition.fps)
+                .min_by_key(|fps| fps.interval())
+                .unwrap_or(Fps::THIRTY),
+            size: (!as_it_comes).then(|| renditions().fold(Size::new(0, 0), largest)),
+        }
     }
 
     /// Timestamps may jump from here on: the source at this address is (re)connected.

@@ -121,6 +121,7 @@ async fn serve(
         secrets,
         media_root: media_root(args),
         media_cache: media_cache(args),
+        fresh_for: Duration::from_secs_f64(args.fallback_fresh_for.max(0.0)),
         on_final: final_callback(args, &ends),
     };
     let source_thread = std::thread::Builder::new()
@@ -270,12 +271,12 @@ fn pages(report: &Arc<Report>, router: &Arc<Router>) -> Pages {
     }
 }
 
-fn final_callback(args: &Args, ends: &mpsc::Sender<Outcome>) -> Box<dyn Fn(&End) + Send> {
+fn final_callback(args: &Args, ends: &mpsc::Sender<Outcome>) -> Box<dyn Fn(&End) + Send + Sync> {
     let (stay, ends) = (args.on_permanent_error == Final::Stay, ends.clone());
     Box::new(move |end| {
         let outcome = match end {
             End::Failed(_) => Outcome::Permanent,
-            End::Finished | End::Stopped => Outcome::Done,
+            End::Finished | End::Stopped | End::Again => Outcome::Done,
         };
         if !stay {
             // A full channel means that the process is ending already.

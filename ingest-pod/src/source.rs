@@ -20,15 +20,18 @@ pub mod rtsp;
 pub mod rtsp_fault;
 pub mod schedule;
 pub mod test;
+pub mod v4l2;
 pub mod watch;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use streamhub_crds::Fps;
 
 use crate::captured::Captured;
 use crate::clock::{Cause, Health};
 use crate::fault::Fault;
 use crate::hub_clock::HubClock;
+use crate::picture::Size;
 use crate::router::Want;
 use crate::stop::Stop;
 
@@ -41,6 +44,8 @@ pub enum End {
     Finished,
     /// Something is wrong.
     Failed(Fault),
+    /// What is needed of the source has changed: it is to be opened anew at once.
+    Again,
 }
 
 impl From<Fault> for End {
@@ -60,6 +65,16 @@ pub struct Described {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
+}
+
+/// What the renditions need of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needed {
+    /// Rate of the fastest.
+    pub fps: Fps,
+    /// Width and height of the largest, 0 for a side that none names; absent when one of them takes the
+    /// picture as large as it comes.
+    pub size: Option<Size>,
 }
 
 /// Where a source puts what it reads. Called from the source's own thread, but for [`Outlet::want`],
@@ -89,6 +104,8 @@ pub trait Outlet: Send + Sync {
     fn clock(&self) -> HubClock;
     /// Interval of the fastest rendition: how often a held frame must be offered.
     fn fastest_interval(&self) -> Duration;
+    /// What the renditions need of a source that can deliver in several ways.
+    fn needed(&self) -> Needed;
 }
 
 /// What every attempt is given.

@@ -15,6 +15,7 @@ pub mod process;
 pub mod rtsp;
 pub mod table;
 pub mod testcam;
+pub mod vm;
 pub mod wait;
 
 pub use badcam::Badcam;
@@ -27,4 +28,5 @@ pub use process::Proc;
 pub use rtsp::{Testcam, TestcamOptions, Vlc};
 pub use rustix::process::Signal;
 pub use table::Table;
+pub use vm::Vm;
 pub use wait::{eventually, eventually_async};

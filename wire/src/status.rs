@@ -136,8 +136,11 @@ pub struct StatusError(#[from] serde_json::Error);
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SourceStatus {
-    /// Kind of source: `rtsp`, `file`, `test`.
+    /// Kind of source: `rtsp`, `v4l2`, `http`, `file`, `test`.
     pub kind: String,
+    /// Which of `spec.source.fallbacks` is in use, from 0; absent while none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<u64>,
     /// Scheme, host, port and path; no userinfo, query or fragment.
     pub url: String,
     /// Codec as found, for example `H264`; empty until known.

@@ -14,8 +14,9 @@ use crate::values::{ControlName, ControlValue, DevicePath, Dimension, Fourcc, Fp
 pub struct V4l2Source {
     /// Which device it is.
     pub device_selector: DeviceSelector,
-    /// What the device should send; each part that is absent is chosen from what the device offers: the highest rate
-    /// first, then the largest picture, then the format that costs least.
+    /// What the device should send; each part that is absent is chosen from what the device offers: the rate that the
+    /// renditions need first, then the size that they need, up to 1920x1080 unless one asks for more, then the format
+    /// that costs least.
     #[serde(default, skip_serializing_if = "CaptureMode::is_empty")]
     pub mode: CaptureMode,
     /// Controls of the device, set when it is opened, by the names that `v4l2-ctl --list-ctrls` shows:

@@ -18,7 +18,7 @@ use crate::fault::Fault;
 pub struct Branch {
     /// Where samples are pulled; caps are `video/x-raw` in system memory or `image/jpeg`.
     pub sink: gst_app::AppSink,
-    /// The decoder's element name; absent when the camera sends JPEG.
+    /// The decoder's element name; absent when the camera sends JPEG or raw pictures.
     pub decoder: Option<String>,
 }
 
@@ -45,8 +45,11 @@ pub fn attach(
     let jpeg = caps.structure(0).is_some_and(|s| s.name() == "image/jpeg");
     let sink = app_sink(jpeg, pace);
     let mut gate = None;
+    let raw = caps.structure(0).is_some_and(|s| s.name() == "video/x-raw");
     let (added, decoder) = if jpeg {
         (vec![sink.clone().upcast::<gst::Element>()], None)
+    } else if raw {
+        (vec![make("videoconvert")?, sink.clone().upcast()], None)
     } else {
         let (decoder, name) = decoder_for(caps)?;
         if pace == Pace::Live {

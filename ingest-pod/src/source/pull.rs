@@ -27,6 +27,7 @@ impl Drop for Running {
 pub struct Reader {
     caps: Option<gst::Caps>,
     info: Option<(gst_video::VideoInfo, Colour)>,
+    raw: bool,
 }
 
 impl Reader {
@@ -46,6 +47,10 @@ impl Reader {
                 let info = gst_video::VideoInfo::from_caps(caps).ok()?;
                 Some((info, signalled::colour(caps)))
             });
+            self.raw = sample
+                .caps()
+                .and_then(|caps| caps.structure(0))
+                .is_some_and(|structure| structure.name() == "video/x-raw");
             if let Some(described) = self.describe(codec, decoder) {
                 attempt.outlet.described(described);
             }
@@ -54,7 +59,7 @@ impl Reader {
             attempt.outlet.held_back("corrupt", 1);
             return None;
         }
-        if decoder.is_some() {
+        if self.raw {
             let (info, colour) = self.info.as_ref()?;
             let video = Video {
                 frame: gst_video::VideoFrame::from_buffer_readable(buffer, info).ok()?,

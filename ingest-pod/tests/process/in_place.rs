@@ -155,7 +155,10 @@ async fn a_wrong_document_is_refused_and_the_last_good_one_stays_in_use() {
     let two = "{source: {test: {}, file: {uri: a.mp4}}}";
     for (wrong, told) in [
         (zero.as_str(), "spec.frames[0].fps"),
-        (two, "exactly one of rtsp, file and test must be set"),
+        (
+            two,
+            "exactly one of rtsp, v4l2, http, file and test must be set",
+        ),
         ("{source: {test: {}}, colour: red}", "spec.colour"),
         ("{source: [", "camera.yaml"),
     ] {

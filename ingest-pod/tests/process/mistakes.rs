@@ -62,12 +62,12 @@ fn wrong_documents_end_the_process_with_line_field_and_message() {
         (
             "two sources",
             camera("{source: {test: {}, file: {uri: a.mp4}}}"),
-            "spec.source: exactly one of rtsp, file and test must be set",
+            "spec.source: exactly one of rtsp, v4l2, http, file and test must be set",
         ),
         (
             "no source",
             camera("{source: {}}"),
-            "spec.source: exactly one of rtsp, file and test must be set",
+            "spec.source: exactly one of rtsp, v4l2, http, file and test must be set",
         ),
         (
             "a password in the URL",

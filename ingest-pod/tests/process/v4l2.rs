@@ -1,0 +1,340 @@
+//! Capture devices, with a real driver: `vivid` and `v4l2loopback` in a virtual machine, the camera's process in it too.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use streamhub_testkit::vm::{HOST, Vm};
+use streamhub_testkit::{Folder, NatsServer, clip, eventually, free_port};
+use streamhub_wire::metadata::CaptureSource;
+use streamhub_wire::status::{CameraState, CameraStatus};
+use streamhub_wire::subscribe::Frame;
+
+use crate::support::{camera, consumer, frames, http_get, next};
+
+/// Everything is several times slower in there.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+const FRAMES: &str = "frames: [{name: main, fps: 10}]";
+
+/// A camera's process in a virtual machine.
+struct Guest {
+    vm: Vm,
+    http: u16,
+}
+
+impl Guest {
+    fn boot() -> Self {
+        let http = free_port().unwrap();
+        let vm = Vm::boot(&[http]).unwrap();
+        Self { vm, http }
+    }
+
+    /// Gives the devices names that stay when their numbers change, as udev does below /dev/v4l/by-id.
+    fn name_devices(&mut self) {
+        self.vm
+            .run(
+                "for device in /sys/class/video4linux/*; do case $(cat $device/name) in \
+                   *vid-cap) ln -sfn /dev/${device##*/} /dev/camera;; \
+                   *vid-out) ln -sfn /dev/${device##*/} /dev/player;; \
+                 esac; done",
+            )
+            .unwrap();
+    }
+
+    /// Writes another document, as a user who edits it.
+    fn edit(&mut self, source: &str) {
+        let document = camera("desk", &format!("{{source: {{v4l2: {source}}}, {FRAMES}}}"));
+        self.vm
+            .run(&format!(
+                "printf '%s' \"{}\" > camera.new && mv camera.new camera.yaml",
+                document.replace('"', "\\\"")
+            ))
+            .unwrap();
+    }
+
+    fn start(&mut self, prefix: &str, nats: &NatsServer) -> u32 {
+        let command = format!(
+            "{prefix} {} --camera /tmp/camera.yaml --nats-url nats://{HOST}:{} --http 0.0.0.0:{} --on-permanent-error stay",
+            env!("CARGO_BIN_EXE_streamhub-ingest"),
+            nats.port(),
+            self.http
+        );
+        self.vm.spawn(&command).unwrap()
+    }
+
+    fn status(&self) -> Option<CameraStatus> {
+        CameraStatus::parse(http_get(self.http, "/status")?.1.as_bytes()).ok()
+    }
+
+    fn wait_for(&self, what: &str, wanted: impl Fn(&CameraStatus) -> bool) -> CameraStatus {
+        eventually(PATIENCE, what, || self.status().filter(&wanted)).unwrap_or_else(|error| {
+            panic!(
+                "{error}; last status {:#?}\n{}",
+                self.status(),
+                self.vm.console()
+            )
+        })
+    }
+
+    fn wait_for_reason(&self, reason: &str) -> CameraStatus {
+        self.wait_for(reason, |status| status.reason == reason)
+    }
+
+    fn wait_ready(&self, url: &str) -> CameraStatus {
+        self.wait_for("ready", |status| {
+            let known = status.source.url == url && status.source.width > 0;
+            status.ready && status.state == CameraState::Streaming && known
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_capture_device_is_read_with_the_kernels_time_and_its_faults_are_told() {
+    let nats = NatsServer::start().unwrap();
+    let mut guest = Guest::boot();
+    // A camera, and a device that plays video out.
+    guest
+        .vm
+        .load(
+            "vivid",
+            "n_devs=1 node_types=0x101 input_types=0x00 num_inputs=1 allocators=0",
+        )
+        .unwrap();
+    guest.name_devices();
+    guest.edit("{deviceSelector: {devicePath: /dev/camera}, mode: {fourcc: YUYV, width: 320, height: 180}}");
+    let process = guest.start("", &nats);
+
+    times_that_cannot_be_right_are_not_believed(&mut guest, &nats).await;
+    frames_have_the_mode_and_the_kernels_time(&mut guest, &nats).await;
+    frames_that_the_driver_marks_as_bad_are_dropped(&mut guest);
+    a_device_that_is_unplugged_comes_back(&mut guest, &nats).await;
+    what_cannot_be_done_is_said(&mut guest);
+    motion_jpeg_goes_through_byte_for_byte(&mut guest, &nats).await;
+
+    guest
+        .vm
+        .run(&format!(
+            "kill {process}; while kill -0 {process}; do sleep 0.1; done 2> /dev/null; true"
+        ))
+        .unwrap();
+    guest
+        .vm
+        .run("node=$(readlink -f /dev/camera); chown root:video $node; chmod 660 $node")
+        .unwrap();
+    guest.edit("{deviceSelector: {devicePath: /dev/camera}}");
+    guest.start("setpriv --reuid=65534 --regid=65534 --clear-groups", &nats);
+    let status = guest.wait_for_reason("DeviceDenied");
+    assert!(status.remedy.contains("video"), "{}", status.remedy);
+}
+
+/// `vivid` says of each frame when its last line would have been exposed, which is after it was delivered.
+async fn times_that_cannot_be_right_are_not_believed(guest: &mut Guest, nats: &NatsServer) {
+    guest.wait_ready("v4l2:///dev/camera");
+    let consumer = consumer(nats).await;
+    let mut stream = frames(&consumer, "desk", "main").await;
+    for _ in 0..5 {
+        assert_eq!(
+            next(&mut stream).await.metadata.capture.source,
+            CaptureSource::Arrival
+        );
+    }
+    assert_eq!(
+        guest
+            .vm
+            .console()
+            .matches("timestamps cannot be right")
+            .count(),
+        1
+    );
+}
+
+async fn frames_have_the_mode_and_the_kernels_time(guest: &mut Guest, nats: &NatsServer) {
+    // The time of the first line, so that the driver tells the truth.
+    guest.edit(
+        "{deviceSelector: {devicePath: /dev/camera}, mode: {fourcc: YUYV, width: 640, height: 360, fps: 10}, \
+         controls: {brightness: 200, horizontal_flip: 1, timestamp_source: 1}}",
+    );
+    let status = guest.wait_for("the mode", |status| {
+        status.ready && status.source.width == 640
+    });
+    let source = status.source;
+    assert_eq!(
+        (source.kind.as_str(), source.codec.as_str()),
+        ("v4l2", "raw")
+    );
+    assert_eq!((source.width, source.height), (640, 360));
+    let consumer = consumer(nats).await;
+    let mut stream = frames(&consumer, "desk", "main").await;
+    let mut seen: Vec<Frame> = Vec::new();
+    while seen.len() < 20 {
+        seen.push(next(&mut stream).await);
+    }
+    for frame in &seen {
+        let metadata = &frame.metadata;
+        assert_eq!(metadata.capture.source, CaptureSource::Kernel);
+        assert_eq!((metadata.width, metadata.height), (640, 360));
+        assert_eq!(metadata.source, "v4l2:///dev/camera");
+    }
+    // The driver's own times lie as far apart as its frames, however busy the machine is.
+    let mut steps: Vec<i64> = seen
+        .windows(2)
+        .filter(|pair| pair[1].metadata.frame_id == pair[0].metadata.frame_id + 1)
+        .map(|pair| pair[1].metadata.timestamp - pair[0].metadata.timestamp)
+        .collect();
+    steps.sort_unstable();
+    let median = steps[steps.len() / 2];
+    assert!((90_000..110_000).contains(&median), "{steps:?}");
+    let set = guest
+        .vm
+        .run("v4l2-ctl -d /dev/camera -C brightness,horizontal_flip")
+        .unwrap();
+    assert_eq!(set.trim(), "brightness: 200\nhorizontal_flip: 1");
+}
+
+fn frames_that_the_driver_marks_as_bad_are_dropped(guest: &mut Guest) {
+    let corrupt = |guest: &Guest| {
+        let (_, metrics) = http_get(guest.http, "/metrics")?;
+        let line = metrics
+            .lines()
+            .find(|line| line.contains("reason=\"corrupt\""))?;
+        line.rsplit(' ').next()?.parse::<u64>().ok()
+    };
+    assert_eq!(corrupt(guest), None);
+    guest
+        .vm
+        .run("v4l2-ctl -d /dev/camera -c inject_v4l2_buf_flag_error=1")
+        .unwrap();
+    eventually(PATIENCE, "a frame that is marked as bad", || corrupt(guest)).unwrap();
+}
+
+async fn a_device_that_is_unplugged_comes_back(guest: &mut Guest, nats: &NatsServer) {
+    guest
+        .vm
+        .run("echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind")
+        .unwrap();
+    let status = guest.wait_for_reason("DeviceMissing");
+    assert_eq!(status.state, CameraState::Reconnecting);
+    guest
+        .vm
+        .run("echo vivid.0 > /sys/bus/platform/drivers/vivid/bind")
+        .unwrap();
+    guest.name_devices();
+    guest.wait_ready("v4l2:///dev/camera");
+    let consumer = consumer(nats).await;
+    next(&mut frames(&consumer, "desk", "main").await).await;
+    let set = guest
+        .vm
+        .run("v4l2-ctl -d /dev/camera -C brightness")
+        .unwrap();
+    assert_eq!(
+        set.trim(),
+        "brightness: 200",
+        "set again on the device that came back"
+    );
+}
+
+fn what_cannot_be_done_is_said(guest: &mut Guest) {
+    let device = "deviceSelector: {devicePath: /dev/camera}";
+    guest.edit(&format!("{{{device}, controls: {{zoom_absolute: 3}}}}"));
+    let status = guest.wait_for_reason("UnknownControl");
+    assert_eq!(status.state, CameraState::Stalled);
+    assert!(
+        status.message.contains("controls.zoom_absolute"),
+        "{}",
+        status.message
+    );
+    assert!(
+        status.message.contains("brightness, contrast"),
+        "{}",
+        status.message
+    );
+
+    guest.edit(&format!("{{{device}, controls: {{brightness: 256}}}}"));
+    let status = guest.wait_for_reason("InvalidControl");
+    assert!(
+        status.message.contains("from 0 to 255"),
+        "{}",
+        status.message
+    );
+
+    guest.edit(&format!("{{{device}, mode: {{fourcc: YUYV, width: 641}}}}"));
+    let status = guest.wait_for_reason("ModeNotOffered");
+    assert_eq!(status.state, CameraState::Stalled);
+    assert!(
+        status.message.contains("has no YUYV 641x?"),
+        "{}",
+        status.message
+    );
+    assert!(
+        status.message.contains("YUYV 640x360 at 40, 30"),
+        "{}",
+        status.message
+    );
+
+    guest.edit("{deviceSelector: {devicePath: /dev/player}}");
+    guest.wait_for_reason("NotCaptureDevice");
+
+    let other = guest
+        .vm
+        .spawn("exec v4l2-ctl -d /dev/camera --stream-mmap --stream-poll")
+        .unwrap();
+    guest.vm.run("for n in 1 2 3 4 5 6 7 8 9 10; do v4l2-ctl -d /dev/camera --stream-mmap --stream-count=1 > busy 2>&1; grep -qi busy busy && break; sleep 0.2; done; grep -i busy busy").unwrap();
+    guest.edit(&format!("{{{device}}}"));
+    guest.wait_for_reason("DeviceBusy");
+    guest.vm.run(&format!("kill {other}")).unwrap();
+    let source = guest.wait_ready("v4l2:///dev/camera").source;
+    assert_eq!(
+        (source.width, source.height),
+        (1280, 720),
+        "the largest that it sends ten times a second"
+    );
+}
+
+async fn motion_jpeg_goes_through_byte_for_byte(guest: &mut Guest, nats: &NatsServer) {
+    let film = clip("mjpeg-720p25.avi").unwrap();
+    let folder = Folder::new().unwrap();
+    let split = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-i"])
+        .arg(&film)
+        .args(["-c:v", "copy"])
+        .arg(folder.path().join("%d.jpg"))
+        .status()
+        .unwrap();
+    assert!(split.success());
+    let originals: BTreeSet<Vec<u8>> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| fs::read(entry.unwrap().path()).unwrap())
+        .collect();
+    assert!(originals.len() > 100);
+
+    guest
+        .vm
+        .load("v4l2loopback", "video_nr=9 exclusive_caps=1")
+        .unwrap();
+    let play = format!(
+        "gst-launch-1.0 -q multifilesrc location={}/%d.jpg start-index=1 stop-index=120 loop=true \
+         caps=image/jpeg,width=1280,height=720,framerate=10/1,parsed=true ! identity sync=true ! \
+         v4l2sink device=/dev/video9 sync=true",
+        folder.path().display()
+    );
+    guest.vm.spawn(&play).unwrap();
+    guest.edit("{deviceSelector: {devicePath: /dev/video9}}");
+    let source = guest.wait_ready("v4l2:///dev/video9").source;
+    assert_eq!(
+        (source.codec.as_str(), source.width, source.height),
+        ("jpeg", 1280, 720)
+    );
+    let consumer = consumer(nats).await;
+    let mut stream = frames(&consumer, "desk", "main").await;
+    for _ in 0..10 {
+        let frame = next(&mut stream).await;
+        assert_eq!(frame.metadata.quality, None);
+        assert!(
+            originals.contains(frame.jpeg.as_ref()),
+            "a JPEG of {} bytes that the film does not have",
+            frame.jpeg.len()
+        );
+    }
+}
