@@ -4,6 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
 use streamhub_plan::{Applied, Facts, Reason, SecretNeed, Step, needs_own_nats, steps};
 use support::{camera, facts, hub, key, planned, planned_with, url};
 
@@ -152,6 +153,70 @@ fn a_url_is_held_by_the_source_of_one_camera_and_by_no_fallback() {
     let refused: Vec<_> = plan.refused.keys().map(ToString::to_string).collect();
     assert_eq!(refused, ["default/b", "default/e"]);
     assert!(!format!("{:?}", plan.refused).contains("canary"));
+}
+
+#[test]
+fn the_largest_camera_and_hub_fit_together_into_128_kib() {
+    // The form counts characters, the place that takes them bytes.
+    let long =
+        |begin: &str, most: usize| format!("{begin}{}", "\u{1F600}".repeat(most - begin.len()));
+    let token = |n: usize| format!("{n:02}{}", "x".repeat(61));
+    let login = json!({"name": "s".repeat(253)});
+    let rate = "239999/1001";
+    let controls: serde_json::Map<_, _> = (0..64)
+        .map(|n| (token(n), json!(-9_007_199_254_740_991_i64)))
+        .collect();
+    let mode = json!({"fourcc": "MJPG", "width": 7680, "height": 4320, "fps": rate});
+    let sources = [
+        json!({"file": {"uri": "\u{1}".repeat(1024), "fps": rate, "onEnd": "HoldLast"}}),
+        json!({"file": {"uri": long("s3://films/", 1024), "endpoint": long("https://h/", 255),
+            "credentialsSecretRef": login, "fps": rate, "onEnd": "HoldLast"}}),
+        json!({"http": {"url": long("https://h/", 1024), "credentialsSecretRef": login}}),
+        json!({"rtsp": {"url": long("rtsps://h/", 1024), "transport": "tcp", "credentialsSecretRef": login,
+            "clock": {"mode": "Arrival", "offset": "-9.999999s"}}}),
+        json!({"v4l2": {"deviceSelector": {"devicePath": format!("/dev/{}", "x".repeat(250))},
+            "mode": mode, "controls": controls}}),
+    ];
+    let frames: Vec<_> = (0..16)
+        .map(|n| {
+            json!({"name": token(n), "fps": rate, "quality": 100, "width": 7680, "height": 4320, "meta": true,
+                "publish": "OnDemand", "floor": {"quality": 100, "fps": rate, "width": 7680}})
+        })
+        .collect();
+    let events: Vec<_> = (0..32).map(token).collect();
+    let ttl = "23h59m59.999999999s";
+    let ttls: serde_json::Map<_, _> = events
+        .iter()
+        .map(|name| (name.clone(), json!(ttl)))
+        .collect();
+    let module = json!({"events": events, "ttl": ttl, "eventTtl": ttls});
+    let modules: serde_json::Map<_, _> = (0..16).map(|n| (token(n), module.clone())).collect();
+    let name = "h".repeat(45);
+    let document = |kind: &str, spec: serde_json::Value| {
+        json!({"apiVersion": "streamhub.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}).to_string()
+    };
+    let hub = document(
+        "StreamHub",
+        json!({
+            "nats": {"url": format!("nats://{}", "h".repeat(1017)), "credentialsSecretRef": login, "subjectPrefix": vec!["x".repeat(63); 4].join(".")},
+            "feedback": modules,
+            "defaults": {"frames": frames},
+        }),
+    );
+    let hubs = [streamhub_crds::parse_hub(&hub).unwrap()];
+    for source in sources {
+        let mut all = source.clone();
+        all["fallbacks"] = json!(vec![source; 4]);
+        let camera = document(
+            "Camera",
+            json!({"hubRef": {"name": name}, "source": all, "frames": frames}),
+        );
+        let camera = streamhub_crds::parse_camera(&camera).unwrap();
+        let run = &planned(&[camera], &hubs).runs[&key(&name)];
+        let bytes = serde_json::to_string(&run.camera).unwrap().len()
+            + serde_json::to_string(&run.hub).unwrap().len();
+        assert!(bytes < 128 * 1024, "{bytes} bytes with {all:.60}");
+    }
 }
 
 #[test]

@@ -37,6 +37,7 @@ pub struct FileSource {
     pub credentials_secret_ref: Option<SecretRef>,
     /// Server to ask in place of Amazon's or Google's, for what speaks as they do (`MinIO`, Ceph).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxLength" = 255))]
     pub endpoint: Option<HttpUrl>,
     /// Rate to play at, in frames per second, written like a rendition's rate; absent = the file's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
