@@ -190,7 +190,7 @@ fn silent(client: &Client, within: Duration) -> Fault {
     Fault::transient(
         "NoFrames",
         format!(
-            "{}: nothing came for {:.1} s, though the connection is open",
+            "{}: no frame came for {:.1} s, though the connection is open",
             client.shown(),
             within.as_secs_f64()
         ),
@@ -206,15 +206,20 @@ fn ended(client: &Client) -> Fault {
     )
 }
 
+/// A picture or a playlist. A server that sends it byte by byte is not waited for either.
 async fn read_all(client: &Client, response: &mut Response, begin: Bytes) -> Result<Bytes, Fault> {
     let mut all = bytes::BytesMut::from(begin);
-    while let Some(bytes) = next_bytes(client, response, STALE_AFTER).await? {
-        all.extend_from_slice(&bytes);
+    let until = Instant::now() + FIRST_FRAME_WITHIN;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match next_bytes(client, response, STALE_AFTER.min(left)).await? {
+            Some(bytes) => all.extend_from_slice(&bytes),
+            None => return Ok(all.freeze()),
+        }
         if all.len() > MOST_PICTURE_BYTES {
             return Err(client.invalid("the answer does not end"));
         }
     }
-    Ok(all.freeze())
 }
 
 /// Hands JPEGs on as they came, and says once what they are.

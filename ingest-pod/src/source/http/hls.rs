@@ -49,7 +49,8 @@ impl Follower {
         self.next = Some(from.max(end));
         let mut wanted = Vec::new();
         let (mut map, mut encrypted) = (None, false);
-        for (sequence, segment) in (begin..).zip(&playlist.segments) {
+        for (nth, segment) in (0_u64..).zip(&playlist.segments) {
+            let sequence = begin.saturating_add(nth);
             // Maps and keys hold until the next one.
             if let Some(new) = &segment.map {
                 let range = new.byte_range.as_ref().map(|range| bytes(range, 0));
@@ -126,6 +127,13 @@ mod tests {
         m3u8_rs::parse_media_playlist_res(text.as_bytes()).unwrap()
     }
 
+    fn playlist_from(begin: u64) -> MediaPlaylist {
+        let text = format!(
+            "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{begin}\n#EXTINF:2.0,\na.ts\n#EXTINF:2.0,\nb.ts\n"
+        );
+        m3u8_rs::parse_media_playlist_res(text.as_bytes()).unwrap()
+    }
+
     fn names(wanted: &[Wanted]) -> Vec<&str> {
         wanted.iter().map(|segment| segment.uri.as_str()).collect()
     }
@@ -191,6 +199,11 @@ mod tests {
                     #EXT-X-STREAM-INF:BANDWIDTH=3000000,RESOLUTION=1920x1080\nhigh.m3u8\n";
         let master = m3u8_rs::parse_master_playlist_res(text.as_bytes()).unwrap();
         assert_eq!(best_variant(&master), Some("high.m3u8"));
+    }
+
+    #[test]
+    fn the_largest_number_that_a_segment_can_have_is_no_panic() {
+        Follower::default().update(&playlist_from(u64::MAX));
     }
 
     proptest! {

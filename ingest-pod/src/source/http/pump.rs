@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use m3u8_rs::MediaPlaylist;
 use reqwest::header::{HeaderMap, HeaderValue, RANGE};
-use reqwest::{Response, Url};
+use reqwest::{Response, StatusCode, Url};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -177,7 +177,7 @@ async fn fetch_map(
     range: Option<(u64, u64)>,
 ) -> Result<Bytes, Fault> {
     let url = resolved(client, base, uri)?;
-    let (mut response, _) = client.get(&url, &ranged(range)).await?;
+    let mut response = get(client, &url, range).await?;
     let bytes = read_all(client, &mut response, Bytes::new()).await?;
     if bytes.len() > MOST_MAP_BYTES {
         return Err(client.invalid("what comes before the first segment is too long"));
@@ -201,8 +201,8 @@ async fn fetch_segment(
         .into());
     }
     let url = resolved(client, base, &segment.uri)?;
-    match client.get(&url, &ranged(segment.range)).await {
-        Ok((response, _)) => forward(client, response, to).await,
+    match get(client, &url, segment.range).await {
+        Ok(response) => forward(client, response, to).await,
         // Who comes late finds a segment of a live stream gone; the next one is there.
         Err(fault) if fault.reason == "StreamNotFound" && !film => {
             tracing::debug!("a segment is gone");
@@ -210,6 +210,17 @@ async fn fetch_segment(
         }
         Err(fault) => Err(fault.into()),
     }
+}
+
+/// A file, or the part of it that is meant.
+async fn get(client: &Client, url: &Url, range: Option<(u64, u64)>) -> Result<Response, Fault> {
+    let (response, _) = client.get(url, &ranged(range)).await?;
+    if range.is_some() && response.status() != StatusCode::PARTIAL_CONTENT {
+        return Err(
+            client.invalid("the playlist names parts of files, but the server sends whole ones")
+        );
+    }
+    Ok(response)
 }
 
 fn ranged(range: Option<(u64, u64)>) -> HeaderMap {

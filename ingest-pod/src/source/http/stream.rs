@@ -167,8 +167,11 @@ impl Section {
                 Some(mean) => STALE_AFTER.max(mean * 3),
                 None => FIRST_FRAME_WITHIN,
             };
-            // While the server's bytes come in time, it is the demultiplexer that waits for more of them.
-            if pending.is_none() && silence > limit && newest_bytes.elapsed() > limit {
+            // While the server's bytes come in time, it is the demultiplexer that waits for more of them; but not for
+            // ever: the sound may go on without the pictures.
+            let starved =
+                newest_bytes.elapsed() > limit || silence > limit + 2 * FIRST_FRAME_WITHIN;
+            if pending.is_none() && silence > limit && starved {
                 return Err(super::silent(client, silence));
             }
             if frames == 0 && pending.is_none() && opened.elapsed() > 2 * FIRST_FRAME_WITHIN {
