@@ -110,9 +110,10 @@ impl Secrets {
         Ok(place.http(credentials, field))
     }
 
-    /// Everything that a file on a server needs, with the secrets as they are now.
+    /// Everything that a file on a server needs, with the secrets of this namespace as they are now.
     pub fn remote(
         &self,
+        namespace: &str,
         source: &FileSource,
         file: RemoteFile<'_>,
         cache: &CacheSettings,
@@ -121,21 +122,29 @@ impl Secrets {
         let (mut credentials, mut key) = (Credentials::default(), None);
         if let Some(reference) = &source.credentials_secret_ref {
             let name = reference.name.as_str();
-            key = self.optional(name, "key.json")?;
-            if key.is_none() {
-                credentials = self.credentials(Some(reference), field)?;
-            } else {
+            if let RemoteFile::Gs { .. } = file {
+                key = self.optional(name, "key.json")?;
                 credentials.ca = self.authority(name);
+                let other = credentials.ca.is_none() || self.optional(name, "username")?.is_some();
+                if key.is_none() && other {
+                    return Err(missing(field, name, "key.json"));
+                }
+            } else {
+                credentials = self.credentials(Some(reference), field)?;
             }
         }
         let uri = source.uri.as_str();
         let endpoint = source.endpoint.as_ref();
         let place = Place::written(uri, uri);
         let mut redactor = place.redactor(&credentials);
-        let identity = match endpoint {
-            Some(endpoint) => format!("{uri} {}", endpoint.as_str()),
-            None => uri.to_owned(),
-        };
+        let mut identity = uri.to_owned();
+        if let Some(endpoint) = endpoint {
+            identity = format!("{identity} {}", endpoint.as_str());
+        }
+        if let Some(reference) = &source.credentials_secret_ref {
+            // What a login was needed for is no business of cameras that do not have it.
+            identity = format!("{identity} {namespace} {}", reference.name.as_str());
+        }
         let server = match file {
             RemoteFile::Http(_) => Server::Http(place.http(credentials, field)),
             RemoteFile::Gs { bucket, object } | RemoteFile::S3 { bucket, object } => {
@@ -143,9 +152,6 @@ impl Secrets {
                     RemoteFile::Gs { .. } => BucketKind::Gs,
                     _ => BucketKind::S3,
                 };
-                if kind == BucketKind::Gs && credentials.login.is_some() {
-                    return Err(missing(field, "that is named there", "key.json"));
-                }
                 let hidden = key.iter().cloned();
                 let password = credentials
                     .login
@@ -310,6 +316,43 @@ mod tests {
 
     fn source(yaml: &str) -> RtspSource {
         serde_saphyr::from_str(yaml).expect("a valid source")
+    }
+
+    #[test]
+    fn a_bucket_takes_its_own_keys_of_a_secret_and_a_copy_is_for_who_names_the_secret() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        std::fs::create_dir(folder.path().join("films")).expect("folder");
+        let put = |key: &str| std::fs::write(folder.path().join("films").join(key), key);
+        let secrets = Secrets::new(folder.path());
+        let cache = CacheSettings {
+            folder: folder.path().to_owned(),
+            size: 1,
+        };
+        let of = |namespace: &str, yaml: &str| {
+            let file: FileSource = serde_saphyr::from_str(yaml).expect("a valid source");
+            let remote = file.uri.remote().expect("on a server");
+            secrets.remote(namespace, &file, remote, &cache)
+        };
+        let s3 = "{uri: 's3://films/a.mp4', credentialsSecretRef: {name: films}}";
+        let gs = "{uri: 'gs://films/a.mp4', credentialsSecretRef: {name: films}}";
+        put("username")
+            .and_then(|()| put("password"))
+            .expect("files");
+        let fault = of("site", gs).expect_err("no key.json yet");
+        assert!(fault.message.contains("Secret films with the key key.json"));
+        put("key.json").expect("file");
+        for (yaml, login, key) in [(s3, true, false), (gs, false, true)] {
+            let Server::Bucket(bucket) = of("site", yaml).expect("complete").server else {
+                panic!("{yaml}")
+            };
+            let found = (bucket.login.is_some(), bucket.key.is_some());
+            assert_eq!(found, (login, key), "{yaml}");
+        }
+        let identity = |namespace, yaml| of(namespace, yaml).expect("complete").identity;
+        let open = "{uri: 's3://films/a.mp4'}";
+        assert_eq!(identity("site", open), identity("site2", open));
+        assert_ne!(identity("site", s3), identity("site2", s3));
+        assert_ne!(identity("site", s3), identity("site", open));
     }
 
     #[test]

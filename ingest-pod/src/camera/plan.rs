@@ -45,7 +45,10 @@ impl Planner {
             }
             Source::File(file) => {
                 if let Some(remote) = file.uri.remote() {
-                    let spec = self.secrets.remote(file, remote, &self.media_cache);
+                    let namespace = camera.metadata.namespace.as_deref();
+                    let namespace = namespace.unwrap_or(streamhub_crds::DEFAULT_NAMESPACE);
+                    let cache = &self.media_cache;
+                    let spec = self.secrets.remote(namespace, file, remote, cache);
                     return spec.map(|spec| Plan::Remote(Box::new(spec)));
                 }
                 let path = file.uri.path(&self.media_root);

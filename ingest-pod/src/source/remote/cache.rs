@@ -77,9 +77,11 @@ impl Cache {
 
     /// The right to fetch this file; `None` while another has it.
     pub fn lock(&self, id: &str) -> Result<Option<File>, Fault> {
-        let file = File::create(self.path(id, "lock")).map_err(|error| self.unusable(&error))?;
+        let path = self.path(id, "lock");
+        let file = File::create(&path).map_err(|error| self.unusable(&error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
+            // Who removes a file from the cache takes its lock along.
+            Ok(()) => Ok(is_at(&file, &path).then_some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(self.unusable(&error)),
         }
@@ -101,9 +103,8 @@ impl Cache {
         loop {
             let file = File::open(&path).map_err(|error| self.unusable(&error))?;
             file.lock_shared().map_err(|error| self.unusable(&error))?;
-            let number = |found: io::Result<fs::Metadata>| found.ok().map(|found| found.ino());
             // It may have been removed or replaced between the two.
-            if number(file.metadata()) == number(fs::metadata(&path)) {
+            if is_at(&file, &path) {
                 // Only the order of removal rests on it.
                 let _ = file.set_modified(SystemTime::now());
                 return Ok(Lease { path, _lock: file });
@@ -114,6 +115,7 @@ impl Cache {
     /// Begins a file of so many bytes, as far as is known.
     pub fn begin(&self, id: &str, bytes: u64) -> Result<Part, Fault> {
         let path = self.path(id, &format!("part.{}", std::process::id()));
+        let _alone = self.alone()?;
         let file = File::create(&path).map_err(|error| self.unusable(&error))?;
         file.lock().map_err(|error| self.unusable(&error))?;
         let mut part = Part {
@@ -131,6 +133,14 @@ impl Cache {
         Ok(part)
     }
 
+    /// The right to make room and to take it: two at once would take the same.
+    fn alone(&self) -> Result<File, Fault> {
+        let lock = File::create(self.folder.join("room.lock"));
+        let lock = lock.map_err(|error| self.unusable(&error))?;
+        lock.lock().map_err(|error| self.unusable(&error))?;
+        Ok(lock)
+    }
+
     /// Removes what was not wanted for the longest time until `bytes` more fit.
     fn make_room(&self, bytes: u64, but: &Path) -> Result<(), Fault> {
         if bytes > self.most {
@@ -144,21 +154,42 @@ impl Cache {
             ));
         }
         let mut files = self.files(but).map_err(|error| self.unusable(&error))?;
-        let Some(victims) = victims(&mut files, bytes, self.most) else {
-            return Err(Fault::transient(
+        let full = || {
+            Fault::transient(
                 "CacheFull",
                 format!("{bytes} bytes do not fit beside the files that are played now"),
                 "start the processes with a larger --media-cache-size",
-            ));
+            )
         };
-        for victim in victims {
+        for victim in victims(&mut files, bytes, self.most).ok_or_else(full)? {
+            // Somebody may have begun to play it since.
+            let _held = self.hold(&victim, but).ok_or_else(full)?;
             tracing::info!(path = %victim.display(), "removed from the cache");
             fs::remove_file(&victim).map_err(|error| self.unusable(&error))?;
-            for beside in ["json", "lock"] {
-                let _ = fs::remove_file(victim.with_extension(beside));
+            if victim.extension().is_some_and(|end| end == "media") {
+                let id = id_of(&victim);
+                let _ = fs::remove_file(self.path(id, "json"));
+                if id != id_of(but) {
+                    let _ = fs::remove_file(self.path(id, "lock"));
+                }
             }
         }
         Ok(())
+    }
+
+    /// Keeps a file from being played or fetched anew; `None` while it is, or when it is gone. The file that `but` is a
+    /// part of is being fetched by us.
+    fn hold(&self, path: &Path, but: &Path) -> Option<Vec<File>> {
+        let mut held = vec![File::open(path).ok()?];
+        // Who asks whether a copy is still good will play it if it is.
+        if id_of(path) != id_of(but)
+            && let Ok(lock) = File::open(self.path(id_of(path), "lock"))
+        {
+            held.push(lock);
+        }
+        held.iter()
+            .all(|file| file.try_lock().is_ok())
+            .then_some(held)
     }
 
     /// All files and unfinished parts but one.
@@ -176,15 +207,14 @@ impl Cache {
                 continue;
             }
             // What another process removed meanwhile takes no room.
-            let Ok(file) = File::open(&path) else {
+            let Ok(found) = fs::metadata(&path) else {
                 continue;
             };
-            let found = file.metadata()?;
             files.push(Kept {
+                in_use: self.hold(&path, but).is_none(),
                 path,
                 bytes: found.len(),
                 wanted: found.modified()?,
-                in_use: file.try_lock().is_err(),
             });
         }
         Ok(files)
@@ -217,7 +247,12 @@ impl Part {
         let after = self.written + bytes.len() as u64;
         if after > self.promised {
             let promised = after.saturating_add(LOOK_EVERY).min(cache.most).max(after);
+            let _alone = cache.alone()?;
             cache.make_room(promised, &self.path)?;
+            // Others see at once what it may take.
+            self.file
+                .set_len(promised)
+                .map_err(|error| cache.unusable(&error))?;
             self.promised = promised;
         }
         self.written = after;
@@ -246,6 +281,19 @@ impl Drop for Part {
         // After `finish` it is not there any more.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// Whether this file is the one that is found at `path` now.
+fn is_at(file: &File, path: &Path) -> bool {
+    let number = |found: io::Result<fs::Metadata>| found.ok().map(|found| found.ino());
+    number(file.metadata()) == number(fs::metadata(path))
+}
+
+/// Which file of the cache a path belongs to.
+fn id_of(path: &Path) -> &str {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.and_then(|name| name.split('.').next())
+        .unwrap_or_default()
 }
 
 /// One file in the folder.
@@ -347,8 +395,29 @@ mod tests {
         assert_eq!(fault.reason, "FileTooLarge");
         drop(part);
         assert_eq!(cache.find("b"), None);
-        let left = fs::read_dir(&cache.folder).unwrap().count();
-        assert_eq!(left, 0);
+        let left = fs::read_dir(&cache.folder).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["room.lock"]);
+    }
+
+    #[test]
+    fn what_may_still_come_takes_room_already_and_a_copy_that_is_asked_for_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(folder.path(), LOOK_EVERY + 100);
+        let mut part = cache.begin("a", 0).unwrap();
+        part.write(&cache, &[1; 10]).unwrap();
+        assert_eq!(put(&cache, "b", 100).unwrap_err().reason, "CacheFull");
+        part.finish(&cache, "a", &Version::default()).unwrap();
+        assert_eq!(fs::read(cache.path("a", "media")).unwrap(), [1; 10]);
+
+        let all = (LOOK_EVERY + 100) as usize;
+        let asked = cache.lock("a").unwrap().unwrap();
+        assert_eq!(put(&cache, "b", all).unwrap_err().reason, "CacheFull");
+        assert!(cache.find("a").is_some());
+        drop(asked);
+        put(&cache, "b", all).unwrap();
+        assert_eq!(names(&cache), ["b.media"]);
+        assert!(!cache.path("a", "lock").exists());
     }
 
     #[test]
