@@ -138,14 +138,12 @@ pub enum Pulled {
 /// The end of the stream is read off the sink where there is one: the bus would still hold the news of
 /// the last pass after a file was rewound.
 pub fn pull(sink: Option<&gst_app::AppSink>, bus: &gst::Bus, wait: gst::ClockTime) -> Pulled {
-    if let Some(sink) = sink {
-        if let Some(sample) = sink.try_pull_sample(gst::ClockTime::ZERO) {
-            return Pulled::Sample(sample);
-        }
-        if sink.is_eos() {
-            return Pulled::Eos;
-        }
+    let sample = sink.and_then(|sink| sink.try_pull_sample(gst::ClockTime::ZERO));
+    if let Some(sample) = sample {
+        return Pulled::Sample(sample);
     }
+    // Looked at before the bus: an element that fails says why there, and only then ends the stream.
+    let over = sink.is_some_and(|sink| sink.is_eos());
     while let Some(message) = bus.pop_filtered(&[gst::MessageType::Error, gst::MessageType::Eos]) {
         match message.view() {
             gst::MessageView::Error(error) => {
@@ -156,6 +154,9 @@ pub fn pull(sink: Option<&gst_app::AppSink>, bus: &gst::Bus, wait: gst::ClockTim
             _ => {}
         }
     }
+    if over {
+        return Pulled::Eos;
+    }
     if let Some(sink) = sink {
         return sink
             .try_pull_sample(wait)
@@ -163,4 +164,41 @@ pub fn pull(sink: Option<&gst_app::AppSink>, bus: &gst::Bus, wait: gst::ClockTim
     }
     std::thread::sleep(wait.into());
     Pulled::Nothing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn an_element_that_fails_is_told_apart_from_a_stream_that_is_over() {
+        gst::init().unwrap();
+        for (fails, description) in [
+            (true, "videotestsrc ! identity error-after=2 ! appsink name=sink"),
+            (false, "videotestsrc num-buffers=2 ! appsink name=sink"),
+        ] {
+            let pipeline = gst::parse::launch(description).unwrap();
+            let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
+            let sink = pipeline.by_name("sink").unwrap();
+            let sink = sink.downcast::<gst_app::AppSink>().unwrap();
+            let bus = pipeline.bus().unwrap();
+            let _running = Running(pipeline.clone());
+            pipeline.set_state(gst::State::Playing).unwrap();
+            let begin = Instant::now();
+            let mut taken = 0;
+            let end = loop {
+                assert!(begin.elapsed() < Duration::from_secs(30), "{description}");
+                // Both the failure and the end of the stream are there before anybody looks.
+                std::thread::sleep(Duration::from_millis(200));
+                match pull(Some(&sink), &bus, gst::ClockTime::ZERO) {
+                    Pulled::Sample(_) => taken += 1,
+                    Pulled::Nothing => {}
+                    end @ (Pulled::Eos | Pulled::Error(..)) => break end,
+                }
+            };
+            assert_eq!(matches!(end, Pulled::Error(..)), fails, "{description}");
+            assert!(taken >= 1, "{description}: what came before is not lost");
+        }
+    }
 }
