@@ -17,11 +17,13 @@ pub type Target = fn(&[u8]) -> bool;
 
 /// All targets by the names of their corpora.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("challenge", documents::challenge),
     ("feedback", messages::feedback),
     ("jpeg", pictures::jpeg),
     ("join", messages::join),
     ("manifest", documents::manifest),
     ("metadata", messages::metadata),
+    ("multipart", pictures::multipart),
     ("next", messages::next),
     ("redact", documents::redact),
     ("rtp", packets::rtp),

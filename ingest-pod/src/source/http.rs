@@ -1,10 +1,10 @@
 //! `http`: multipart MJPEG, a container that arrives bit by bit, HLS, or a picture that is asked for again and again.
 //! What the server sends tells them apart, not the end of the URL.
 
-mod challenge;
+pub mod challenge;
 pub mod client;
 mod hls;
-mod multipart;
+pub mod multipart;
 mod pacer;
 mod pump;
 mod stream;
