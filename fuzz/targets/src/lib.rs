@@ -17,7 +17,9 @@ pub type Target = fn(&[u8]) -> bool;
 
 /// All targets by the names of their corpora.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("access_unit", packets::access_unit),
     ("challenge", documents::challenge),
+    ("continuity", packets::continuity),
     ("feedback", messages::feedback),
     ("jpeg", pictures::jpeg),
     ("join", messages::join),
