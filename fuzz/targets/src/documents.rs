@@ -1,10 +1,9 @@
-//! What people and servers write.
+//! What people write.
 
 use std::path::Path;
 
 use streamhub_crds::{parse, to_yaml};
 use streamhub_ingest::fault::Redactor;
-use streamhub_ingest::source::http::challenge::challenges;
 
 /// Documents in YAML or JSON. What is accepted is written out as what is accepted again, and as the same.
 pub(crate) fn manifest(data: &[u8]) -> bool {
@@ -37,21 +36,6 @@ pub(crate) fn manifest(data: &[u8]) -> bool {
 fn written<T: serde::Serialize>(object: &T) -> streamhub_crds::Loading {
     let text = to_yaml(object).expect("what was read can be written");
     parse(&text, Path::new("fuzz.yaml"))
-}
-
-/// What a server asks for a password with. Nothing of it is lost but what stands between the challenges.
-pub(crate) fn challenge(data: &[u8]) -> bool {
-    let Ok(header) = std::str::from_utf8(data) else {
-        return false;
-    };
-    let found = challenges(header);
-    for challenge in &found {
-        assert!(!challenge.trim().is_empty(), "{header:?}");
-    }
-    let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).count();
-    let kept: usize = found.iter().map(|challenge| letters(challenge)).sum();
-    assert_eq!(kept, letters(header), "{header:?}");
-    !found.is_empty()
 }
 
 /// A secret on the first line, a text from outside on the others: the secret is not in what is shown.

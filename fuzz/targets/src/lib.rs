@@ -11,6 +11,7 @@ mod documents;
 mod messages;
 mod packets;
 mod pictures;
+mod servers;
 
 /// Takes any bytes; `true` when they were what they should be.
 pub type Target = fn(&[u8]) -> bool;
@@ -18,7 +19,7 @@ pub type Target = fn(&[u8]) -> bool;
 /// All targets by the names of their corpora.
 pub const TARGETS: &[(&str, Target)] = &[
     ("access_unit", packets::access_unit),
-    ("challenge", documents::challenge),
+    ("challenge", servers::challenge),
     ("continuity", packets::continuity),
     ("feedback", messages::feedback),
     ("jpeg", pictures::jpeg),
@@ -27,8 +28,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("metadata", messages::metadata),
     ("multipart", pictures::multipart),
     ("next", messages::next),
+    ("playlist", servers::playlist),
     ("redact", documents::redact),
     ("rtp", packets::rtp),
+    ("rtsp_answer", servers::rtsp_answer),
     ("status", messages::status),
     ("subject", messages::subject),
 ];

@@ -3,7 +3,7 @@
 
 pub mod challenge;
 pub mod client;
-mod hls;
+pub mod hls;
 pub mod multipart;
 mod pacer;
 mod pump;
