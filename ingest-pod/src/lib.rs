@@ -25,3 +25,4 @@ pub mod secrets;
 pub mod slot;
 pub mod source;
 pub mod stop;
+pub mod timeline;

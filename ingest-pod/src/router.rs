@@ -16,6 +16,7 @@ use crate::hub_clock::HubClock;
 use crate::picture::Size;
 use crate::slot::Slot;
 use crate::source::Needed;
+use crate::timeline::Timeline;
 
 /// How often the node's clock is compared with the monotonic one.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
@@ -110,6 +111,7 @@ struct State {
     clock_checked: Instant,
     node: NodeClock,
     epoch: u64,
+    timeline: Timeline,
     incarnation: u64,
     source: Arc<str>,
     lanes: Vec<Lane>,
@@ -148,6 +150,7 @@ impl Router {
                 clock_checked: now,
                 node: NodeClock::default(),
                 epoch: millis(clock.unix_us(now)),
+                timeline: Timeline::default(),
                 incarnation,
                 source: "".into(),
                 lanes: Vec::new(),
@@ -313,10 +316,12 @@ impl Router {
     pub fn offer(&self, frame: &Captured) {
         let mut state = self.state();
         let step = state.check_clock(2 * CLOCK_CHECK);
+        let (epoch, at_us) = (state.epoch, state.clock.unix_us(frame.at));
+        let (timestamp_us, moved) = state.timeline.next(epoch, at_us);
         let sampled = Sampled {
-            timestamp_us: state.clock.unix_us(frame.at),
-            error_ms: state.error_ms(frame.error),
-            epoch: state.epoch,
+            timestamp_us,
+            error_ms: state.error_ms(frame.error.map(|error| error + moved)),
+            epoch,
         };
         let now = Instant::now();
         let probe = now >= state.next_probe;

@@ -12,6 +12,10 @@ use crate::clock::Stamp;
 /// Enough for the deepest reordering of H.264 and H.265 (16 frames) and an appsink's queue.
 const KEPT: usize = 64;
 
+/// Access units of which the first packet is remembered. One is whole only when the next one's first packet is there,
+/// where a camera sets no marker bits; a parser may keep one more.
+const BEGUN: usize = 4;
+
 /// What is known of one access unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
@@ -44,7 +48,7 @@ pub struct Arrivals {
 
 #[derive(Debug, Default)]
 struct State {
-    first_of: Option<(Option<gst::ClockTime>, Instant, Option<Stamp>)>,
+    begun: VecDeque<(Option<gst::ClockTime>, Instant, Option<Stamp>)>,
     under_way: VecDeque<(Option<gst::ClockTime>, Arrival)>,
     newest: Option<Instant>,
     interval: Option<Duration>,
@@ -79,19 +83,21 @@ impl Arrivals {
         stamp: impl FnOnce() -> Option<Stamp>,
     ) {
         let mut state = self.state();
-        if state.first_of.is_none_or(|(known, ..)| known != pts) {
-            state.first_of = Some((pts, at, stamp()));
+        if state.begun.back().is_some_and(|(known, ..)| *known == pts) {
+            return;
         }
+        if state.begun.len() >= BEGUN {
+            state.begun.pop_front();
+        }
+        state.begun.push_back((pts, at, stamp()));
     }
 
     /// The access unit is whole and goes to the decoder. Returns how long ago its first byte arrived.
     pub fn complete(&self, pts: Option<gst::ClockTime>) -> Duration {
         let now = Instant::now();
         let mut state = self.state();
-        let (first, stamp) = match state.first_of {
-            Some((known, at, stamp)) if known == pts => (at, stamp),
-            _ => (now, None),
-        };
+        let begun = state.begun.iter().rev().find(|(known, ..)| *known == pts);
+        let (first, stamp) = begun.map_or((now, None), |(_, at, stamp)| (*at, *stamp));
         if state.under_way.len() >= KEPT {
             state.under_way.pop_front();
         }
@@ -184,6 +190,23 @@ impl Arrivals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_access_unit_that_is_whole_after_the_next_one_began_keeps_its_arrival() {
+        let arrivals = Arrivals::default();
+        let pts = |n: u64| Some(gst::ClockTime::from_mseconds(n));
+        let begin = Instant::now();
+        let at = |n: u64| begin + Duration::from_millis(n);
+        arrivals.packet(pts(0), at(0), || None);
+        for n in 1..100 {
+            arrivals.packet(pts(n), at(n), || None);
+            arrivals.packet(pts(n), at(n + 50), || None);
+            arrivals.complete(pts(n - 1));
+            let arrival = arrivals.take(pts(n - 1)).unwrap();
+            assert_eq!(arrival.first, at(n - 1));
+        }
+        assert!(arrivals.state().begun.len() <= BEGUN);
+    }
 
     #[test]
     fn finds_reordered_pictures_and_keeps_a_bounded_number() {
