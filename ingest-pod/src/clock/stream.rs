@@ -248,9 +248,16 @@ impl StreamClock {
         if set_by != 0 {
             return Some(self.give(stamp, target, None));
         }
-        if self.is_worth_a_step(off.abs(), stamp.arrival) {
+        let step = self.is_worth_a_step(off.abs(), stamp.arrival);
+        if step || self.is_told_to_step(off.abs()) {
+            let early = self.may_step(stamp.arrival);
+            let cause = if early {
+                Cause::Settled
+            } else {
+                Cause::NotHeld
+            };
             self.stepped = true;
-            return Some(self.give(stamp, target, Some(Cause::Settled)));
+            return Some(self.give(stamp, target, Some(cause)));
         }
         let limit = SLEW * (stamp.media - out.media) as f64;
         Some(self.give(stamp, out.offset + off.clamp(-limit, limit), None))
@@ -306,6 +313,11 @@ impl StreamClock {
         let enough = self.trust.used || arrival - self.began >= STEP_AT_US;
         let far = off > AGREE_US && self.has_settled(arrival);
         self.may_step(arrival) && (far || (off > STEP_WORTH_US && enough))
+    }
+
+    /// Who wants the camera's reports believed wants them at once, also where the first one comes late.
+    fn is_told_to_step(&self, off: f64) -> bool {
+        self.settings.mode == Mode::Rtcp && self.trust.used && off > AGREE_US
     }
 
     fn forget_reports(&mut self) {

@@ -92,6 +92,39 @@ fn a_clock_that_is_an_hour_off_is_measured_and_only_used_when_it_is_to_be_believ
 }
 
 #[test]
+fn who_wants_reports_believed_has_them_believed_when_they_come_late_or_after_a_jump() {
+    const BEHIND_US: i64 = -10_000_000;
+    for (first, jumps) in [(200, false), (60, true)] {
+        let mut clock = clock(Mode::Rtcp);
+        let mut begun = Vec::new();
+        for n in 0..1_000 {
+            let reading = if jumps && n == 500 {
+                // RTP time begins anew with another source, and goes on as before.
+                clock.arrived(9, 9, n * FRAME_US + 30_000);
+                frame(&mut clock, n)
+            } else {
+                frame(&mut clock, n)
+            };
+            begun.extend(reading.begins);
+            if n >= first && n % 125 == first % 125 {
+                report(&mut clock, n, BEHIND_US);
+            }
+            if n == 999 {
+                assert_eq!(reading.source, CaptureSource::Rtcp, "{begun:?}");
+                let beside = reading.at_us - n * FRAME_US - BEHIND_US;
+                assert!(beside.abs() < 1_000, "{reading:?}");
+            }
+        }
+        let expected: &[Cause] = if jumps {
+            &[Cause::Settled, Cause::RtpJump, Cause::NotHeld]
+        } else {
+            &[Cause::NotHeld]
+        };
+        assert_eq!(begun, expected);
+    }
+}
+
+#[test]
 fn reports_that_drift_away_from_arrival_are_given_up_and_taken_again_when_they_agree() {
     let mut clock = clock(Mode::Auto);
     let (mut sources, mut begun) = (Vec::new(), Vec::new());
