@@ -53,6 +53,8 @@ pub struct Moment {
     pub timestamp_us: i64,
     /// Its numbering; timestamps jump where it changes.
     pub epoch: u64,
+    /// Its number, which rises whatever the clocks of a camera's machines do.
+    pub frame_id: u64,
     /// Between the ticks of its rendition, microseconds.
     pub interval_us: f64,
 }
@@ -63,6 +65,7 @@ impl From<&Metadata> for Moment {
             tick_us: metadata.tick,
             timestamp_us: metadata.timestamp,
             epoch: metadata.epoch,
+            frame_id: metadata.frame_id,
             interval_us: 1e6 / metadata.fps,
         }
     }

@@ -1,6 +1,9 @@
 //! Consumers join two cameras on `tick` with no server in between.
 
+use std::time::{Duration, Instant};
+
 use streamhub_ingest::clock::Mode;
+use streamhub_wire::join::{JoinOptions, Joiner, Moment};
 use streamhub_wire::tick::{Offer, RateGate, TickGrid};
 
 use crate::camera::{Camera, Reports};
@@ -8,8 +11,8 @@ use crate::run::watch;
 
 /// A published frame.
 struct Frame {
-    tick: i64,
-    timestamp: i64,
+    moment: Moment,
+    arrival: i64,
     truth: f64,
 }
 
@@ -17,16 +20,25 @@ struct Frame {
 fn published(camera: &Camera, grid: TickGrid, seconds: i64) -> Vec<Frame> {
     let mut gate = RateGate::new(grid);
     let mut frames = Vec::new();
+    let (mut epoch, mut frame_id) = (0, 0);
     watch(camera, Mode::Auto, &vec![], seconds, |shown| {
         if shown.begins_epoch() {
             gate.new_epoch();
+            epoch += 1;
         }
         if let Offer::Due { tick_us, .. } = gate.offer(shown.timestamp())
             && shown.arrival > 6_000_000
         {
+            frame_id += 1;
             frames.push(Frame {
-                tick: tick_us,
-                timestamp: shown.timestamp(),
+                moment: Moment {
+                    tick_us,
+                    timestamp_us: shown.timestamp(),
+                    epoch,
+                    frame_id,
+                    interval_us: grid.interval_us(),
+                },
+                arrival: shown.arrival,
                 truth: shown.truth,
             });
         }
@@ -34,22 +46,41 @@ fn published(camera: &Camera, grid: TickGrid, seconds: i64) -> Vec<Frame> {
     frames
 }
 
-/// For each frame of the left one, the right one's frame that is nearest by timestamp of those whose tick lies within
-/// one interval. A camera that is a little faster than its rendition has ticks up to 1.5 intervals after its timestamps,
-/// a slower one up to half an interval before or after them; so equal ticks alone would join neighbours.
-fn join<'a>(left: &'a [Frame], right: &'a [Frame], interval: f64) -> Vec<(&'a Frame, &'a Frame)> {
-    let mut begin = 0;
-    let pairs = left.iter().filter_map(|frame| {
-        while (right.get(begin)?.tick as f64) < frame.tick as f64 - interval - 1.0 {
-            begin += 1;
+/// True capture times of the pairs that a consumer gets who reads both as they arrive.
+fn join(left: &[Frame], right: &[Frame]) -> Vec<(f64, f64)> {
+    let begin = Instant::now();
+    let mut joiner = Joiner::new(2, JoinOptions::default());
+    let mut pairs = Vec::new();
+    let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
+    let mut take = |joiner: &mut Joiner<f64>, now| {
+        while let Some(set) = joiner.next(now) {
+            if let [Some(a), Some(b)] = set.frames[..] {
+                pairs.push((a, b));
+            }
         }
-        let within = right[begin..]
-            .iter()
-            .take_while(|other| other.tick as f64 <= frame.tick as f64 + interval + 1.0);
-        let nearest = within.min_by_key(|other| (other.timestamp - frame.timestamp).abs());
-        Some((frame, nearest?))
-    });
-    pairs.collect()
+    };
+    loop {
+        let first = match (left.peek(), right.peek()) {
+            (Some(a), Some(b)) if a.arrival <= b.arrival => 0,
+            (_, Some(_)) => 1,
+            (Some(_), None) => 0,
+            (None, None) => break,
+        };
+        let Some(frame) = (if first == 0 {
+            left.next()
+        } else {
+            right.next()
+        }) else {
+            break;
+        };
+        let now = begin + Duration::from_micros(frame.arrival.unsigned_abs());
+        while let Some(due) = joiner.deadline().filter(|due| *due <= now) {
+            take(&mut joiner, due);
+        }
+        joiner.offer(first, frame.moment, frame.truth, now);
+        take(&mut joiner, now);
+    }
+    pairs
 }
 
 #[test]
@@ -74,9 +105,9 @@ fn two_cameras_join_on_tick_and_were_taken_at_most_one_interval_apart() {
         (a.drift, b.drift) = (a_drift, b_drift);
         (a.reports, b.reports) = (reports, reports);
         let (left, right) = (published(&a, grid, 6 * 3600), published(&b, grid, 6 * 3600));
-        let pairs = join(&left, &right, interval);
+        let pairs = join(&left, &right);
         let share = pairs.len() as f64 / left.len() as f64;
-        let apart = |(a, b): &(&Frame, &Frame)| (a.truth - b.truth).abs();
+        let apart = |(a, b): &(f64, f64)| (a - b).abs();
         let worst = pairs.iter().map(apart).fold(0.0, f64::max);
         println!("joined {share:.6}, worst {worst:.0} us apart");
         assert!(share >= 0.999, "{share}");

@@ -78,8 +78,8 @@ impl<T> Lane<T> {
     pub(super) fn offer(&mut self, moment: Moment, frame: T, now: Instant) -> u64 {
         let sensible = moment.interval_us.is_finite() && moment.interval_us > 0.0;
         let newer = self.last.is_none_or(|last| {
-            moment.epoch > last.epoch
-                || (moment.epoch == last.epoch && moment.tick_us > last.tick_us)
+            moment.frame_id > last.frame_id
+                && (moment.epoch != last.epoch || moment.tick_us > last.tick_us)
         });
         if !sensible || !newer {
             return 1;

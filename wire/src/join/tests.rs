@@ -67,6 +67,7 @@ impl Camera {
                         tick_us,
                         timestamp_us,
                         epoch: 1,
+                        frame_id: number.cast_unsigned(),
                         interval_us: grid.interval_us(),
                     },
                     arrives_us: true_us + self.delay_us,
@@ -273,34 +274,36 @@ fn one_that_never_came_is_waited_for_once() {
 
 #[test]
 fn a_new_epoch_begins_anew_and_old_or_senseless_frames_are_passed_over() {
-    let moment = |epoch, tick_us| Moment {
+    let moment = |epoch, frame_id, tick_us| Moment {
         tick_us,
         timestamp_us: tick_us,
         epoch,
+        frame_id,
         interval_us: 40_000.0,
     };
     let now = Instant::now();
     let mut joiner = Joiner::new(2, JoinOptions::default());
-    joiner.offer(0, moment(1, 1_000_000), 'a', now);
-    joiner.offer(0, moment(1, 1_000_000), 'b', now);
-    joiner.offer(0, moment(0, 2_000_000), 'c', now);
+    joiner.offer(0, moment(9, 1, 1_000_000), 'a', now);
+    joiner.offer(0, moment(9, 2, 1_000_000), 'b', now);
+    joiner.offer(0, moment(10, 1, 2_000_000), 'c', now);
     joiner.offer(
         0,
         Moment {
             interval_us: f64::INFINITY,
-            ..moment(1, 2_000_000)
+            ..moment(9, 3, 2_000_000)
         },
         'd',
         now,
     );
-    joiner.offer(7, moment(1, 1_000_000), 'e', now);
-    joiner.offer(1, moment(1, 1_000_000), 'f', now);
+    joiner.offer(7, moment(9, 1, 1_000_000), 'e', now);
+    joiner.offer(1, moment(9, 1, 1_000_000), 'f', now);
     let set = joiner.next(now).unwrap();
     assert_eq!(set.frames, [Some('a'), Some('f')]);
-    // The clock of the first one's machine was set back by half a second, and then the other's.
-    joiner.offer(0, moment(1, 1_040_000), 'g', now);
-    joiner.offer(0, moment(2, 540_000), 'h', now);
-    joiner.offer(1, moment(3, 540_000), 'i', now);
+    // The clock of the first one's machine was set back by half a second; the other's pod begins anew on a machine
+    // whose clock is behind.
+    joiner.offer(0, moment(9, 4, 1_040_000), 'g', now);
+    joiner.offer(0, moment(10, 5, 540_000), 'h', now);
+    joiner.offer(1, moment(3, 5, 540_000), 'i', now);
     assert_eq!(joiner.next(now).unwrap().frames, [Some('h'), Some('i')]);
     assert_eq!(joiner.counts().unused, 4);
 }
