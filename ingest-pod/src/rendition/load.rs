@@ -144,6 +144,10 @@ impl Load {
     /// A due frame was taken: those between it and the last one were replaced before the thread was free.
     pub fn taken(&mut self, epoch: u64, frame_id: u64, now: Instant) {
         let last = self.last_id.replace((epoch, frame_id));
+        if last.is_some_and(|(before, _)| before != epoch) {
+            // Ages are of another clock now.
+            self.freshest = None;
+        }
         let overtaken = match last {
             Some((before, last)) if before == epoch => frame_id.saturating_sub(last + 1),
             _ => 0,
@@ -160,7 +164,7 @@ impl Load {
         let window = self.window.get_or_insert_with(|| Window::new(now));
         if now.saturating_duration_since(window.last) > length * SILENCE_WINDOWS {
             self.window = None;
-            return None;
+            return self.rested();
         }
         window.last = now;
         window.took += work.took;
@@ -177,6 +181,17 @@ impl Load {
         let verdict = self.judge(elapsed, interval);
         self.window = Some(Window::new(now));
         self.decide(verdict)
+    }
+
+    /// Hardly a frame was due for a long time, as while nobody listens: nothing is left that could be too much.
+    fn rested(&mut self) -> Option<Change> {
+        (self.overloaded, self.room, self.since_raised) = (0, 0, None);
+        self.level = self.level.checked_sub(1)?;
+        Some(if self.level == 0 {
+            Change::Restored
+        } else {
+            Change::Raised
+        })
     }
 
     fn judge(&mut self, elapsed: Duration, interval: Duration) -> Verdict {

@@ -234,6 +234,31 @@ fn silence_and_a_new_epoch_say_nothing() {
 }
 
 #[test]
+fn what_was_taken_away_comes_back_while_hardly_a_frame_is_due() {
+    let mut rig = Rig::new(&rendition("{name: main, fps: 15}"));
+    rig.steadily(60.0, 0.8, 20.0);
+    let level = rig.load.level();
+    assert!(level > 1);
+    let work = Work {
+        took: Duration::from_millis(60),
+        cpu: Duration::from_millis(20),
+        age: None,
+        decoder_late: 0,
+    };
+    let mut now = rig.now;
+    let mut changes = Vec::new();
+    // Nobody listens: a key frame every ten seconds is tried.
+    for id in 0..20 {
+        now += Duration::from_secs(10);
+        rig.load.taken(2, id, now);
+        changes.extend(rig.load.worked(work, rig.interval, now));
+    }
+    assert_eq!(rig.load.level(), 0);
+    assert_eq!(changes.len(), level);
+    assert_eq!(changes.last(), Some(&Change::Restored));
+}
+
+#[test]
 fn the_level_is_kept_when_the_rendition_is_changed() {
     let before = rendition("{name: main, fps: 15}");
     let mut rig = Rig::new(&before);
