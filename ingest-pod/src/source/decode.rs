@@ -5,6 +5,7 @@ use gstreamer as gst;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Outlet;
 use super::arrivals::Arrivals;
@@ -13,6 +14,7 @@ use super::libav;
 use super::watch::{Coded, Watch};
 use crate::captured::FORMATS;
 use crate::fault::Fault;
+use crate::router::Want;
 
 /// The end of a pipeline: pictures or whole JPEGs come out of `sink`.
 pub struct Branch {
@@ -79,6 +81,9 @@ pub fn attach(
         .and_then(|first| first.static_pad("sink"))
         .ok_or_else(|| missing("decoder", "it has no sink pad"))?;
     watch.exit_of_parser(pad);
+    if raw && pace == Pace::Live {
+        hold_unwanted(&entry, arrivals, outlet);
+    }
     if let Some(pad) = sink.static_pad("sink") {
         offer_video_meta(&pad);
     }
@@ -86,6 +91,18 @@ pub fn attach(
         .map_err(|e| missing("decoder", &e.to_string()))?;
     start(&added)?;
     Ok(Branch { sink, decoder })
+}
+
+/// Lets only those raw pictures through to be converted that somebody wants.
+fn hold_unwanted(entry: &gst::Pad, arrivals: &Arc<Arrivals>, outlet: &Arc<dyn Outlet>) {
+    let (arrivals, outlet) = (Arc::clone(arrivals), Arc::clone(outlet));
+    entry.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if outlet.want(Instant::now()) != Want::Nothing {
+            return gst::PadProbeReturn::Ok;
+        }
+        arrivals.take(info.buffer().and_then(|buffer| buffer.pts()));
+        gst::PadProbeReturn::Handled
+    });
 }
 
 /// Brings new elements to the pipeline's state, the last one first so that none pushes into a stopped one.
