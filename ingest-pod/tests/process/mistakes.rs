@@ -402,7 +402,7 @@ fn what_may_come_right_is_tried_again_and_the_status_says_why() {
             "Unreachable",
             "camera.invalid",
         ),
-        (rtsp(&mute, ""), "NoFrames", "without a single frame"),
+        (rtsp(&mute, ""), "NoAnswer", "Timeout"),
         (rtsp(&open.url("/other"), ""), "StreamNotFound", "/other"),
         (
             rtsp(&locked.url("/cam"), ""),
