@@ -143,7 +143,7 @@ pub fn pull(sink: Option<&gst_app::AppSink>, bus: &gst::Bus, wait: gst::ClockTim
         return Pulled::Sample(sample);
     }
     // Looked at before the bus: an element that fails says why there, and only then ends the stream.
-    let over = sink.is_some_and(|sink| sink.is_eos());
+    let over = sink.is_some_and(gst_app::AppSink::is_eos);
     while let Some(message) = bus.pop_filtered(&[gst::MessageType::Error, gst::MessageType::Eos]) {
         match message.view() {
             gst::MessageView::Error(error) => {
@@ -175,7 +175,10 @@ mod tests {
     fn an_element_that_fails_is_told_apart_from_a_stream_that_is_over() {
         gst::init().unwrap();
         for (fails, description) in [
-            (true, "videotestsrc ! identity error-after=2 ! appsink name=sink"),
+            (
+                true,
+                "videotestsrc ! identity error-after=2 ! appsink name=sink",
+            ),
             (false, "videotestsrc num-buffers=2 ! appsink name=sink"),
         ] {
             let pipeline = gst::parse::launch(description).unwrap();
