@@ -13,9 +13,10 @@ import time
 
 from bench import machine, nats, report
 from bench.runner import BenchError, say
-from bench.scenarios import cameras, cpu, idle, live, memory, passthrough
+from bench.scenarios import cpu, hundred, idle, live, memory, passthrough, ten
 
-SCENARIOS = {module.NAME: module for module in (cpu, live, idle, passthrough, cameras, memory)}
+WHOLE = "the scenario"  # as a program's name: what failed is not a single run
+SCENARIOS = {module.NAME: module for module in (cpu, live, idle, passthrough, ten, hundred, memory)}
 
 
 class Bench:
@@ -31,6 +32,7 @@ class Bench:
         self.peers = arguments.peers
         self.nats = None
         self.lines = []
+        self.failed = []
 
     def frames(self, full):
         """How many frames a run lasts."""
@@ -47,6 +49,28 @@ class Bench:
     def wanted(self, programs):
         """Those that --peers names."""
         return [p for p in programs if any(word in p.name.lower() for word in self.peers)]
+
+    def attempt(self, scenario, program, number, measure):
+        """Keeps the line that `measure` makes; where it fails, its last words, and goes on with the others."""
+        try:
+            self.line(scenario, program, number, measure())
+        except BenchError as error:
+            self.fail(scenario, program, number, error)
+
+    def fail(self, scenario, program, number, error):
+        """Keeps a failure. Unlike a median of fewer runs it is seen."""
+        self.failed.append((scenario, program, number + 1, str(error)))
+        self.raw.write(json.dumps({"scenario": scenario, "program": program, "run": number, "failed": str(error)}) + "\n")
+        self.raw.flush()
+        say(f"{scenario}, {program}, run {number + 1}: {error}")
+
+    def good(self, scenario):
+        """The lines of a scenario, without those of programs that failed in it."""
+        failed = {(name, program) for name, program, *_ in self.failed}
+        if (scenario, WHOLE) in failed:
+            return []
+        return [line for line in self.lines
+                if line["scenario"] == scenario and (scenario, line["program"]) not in failed]  # fmt: skip
 
     def line(self, scenario, program, number, figures):
         """Keeps a raw line and shows the gist of it."""
@@ -113,38 +137,33 @@ def measure(arguments):
     stem = f"bench-{'quick-' if arguments.quick else ''}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
     arguments.results.mkdir(parents=True, exist_ok=True)
     raw_path = arguments.results / f"{stem}.jsonl"
-    about = machine.about()
-    began, failed = time.monotonic(), {}
+    about = machine.about() | {"runs": arguments.runs}
+    began = time.monotonic()
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="streamhub-bench-")))
         raw = stack.enter_context(open(raw_path, "w"))
         raw.write(json.dumps({"about": about}) + "\n")
         bench = Bench(arguments, folder, raw)
         for name in arguments.scenarios:
+            begin = time.monotonic()
             with nats.server(folder) as bench.nats:
                 try:
                     SCENARIOS[name].run(bench)
                 except BenchError as error:
                     # What the others have measured is not lost.
-                    failed[name] = str(error)
-                    say(f"{name}: {error}")
-    sections, bars = [], []
-    for name in arguments.scenarios:
-        if name in failed:
-            sections.append(f"## {name}\n\nFailed: {failed[name].splitlines()[0]}\n")
-            continue
-        lines = [line for line in bench.lines if line["scenario"] == name]
-        sections.append(SCENARIOS[name].table(lines))
-        bars += SCENARIOS[name].bars(lines)
-    if arguments.quick:
-        bars = []  # too few frames to say anything
+                    bench.fail(name, WHOLE, 0, error)
+            about[f"{name}_s"] = round(time.monotonic() - begin)
     about["took_s"] = round(time.monotonic() - began)
-    text = report.whole(about, sections, bars, raw_path.name)
+    lines = {name: bench.good(name) for name in SCENARIOS}
+    sections = [SCENARIOS[name].table(found) for name, found in lines.items() if found]
+    # Every bar is a row, also where nothing was measured; a few frames say nothing of any.
+    bars = [bar for name, found in lines.items() for bar in SCENARIOS[name].bars([] if bench.quick else found)]
+    text = report.whole(about, sections, bars, bench.failed, raw_path.name)
     raw_path.with_suffix(".md").write_text(text)
     print(text)
     say(f"{raw_path.with_suffix('.md')}")
-    if failed:
-        raise BenchError(f"failed: {', '.join(failed)}")
+    if bench.failed:
+        raise BenchError(f"failed: {', '.join(dict.fromkeys(f'{name} ({program})' for name, program, *_ in bench.failed))}")
 
 
 def main():

@@ -152,15 +152,17 @@ class Camera:
                 self.octets += len(data)
                 if due - report >= REPORTS:
                     report = due
-                    self.writer.write(self.sender_report(timestamp))
+                    # The frame is of the moment at which it was due, however late this process comes to send it.
+                    late = time.monotonic() - due
+                    self.writer.write(self.sender_report(timestamp, time.time() - late))
                 # Before the packets go: a frame must not seem to arrive before it was sent, when this process has
                 # to wait for a processor in between.
                 sent["frames"].append((index % len(film.units), round(time.time(), 6)))
                 self.writer.write(data)
             index += 1
 
-    def sender_report(self, timestamp):
-        now = time.time() + NTP
+    def sender_report(self, timestamp, taken):
+        now = taken + NTP
         body = struct.pack(
             ">BBHIIIIII", 0x80, 200, 6, SSRC, int(now), int(now % 1 * (1 << 32)), timestamp,
             self.packets, self.octets & 0xFFFFFFFF,

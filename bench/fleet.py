@@ -63,12 +63,12 @@ def cameras(bench, count, url, clip, pause=0.1):
 
 
 @contextlib.contextmanager
-def one(bench, url, clip):
+def one(bench, url, clip, name="bench", number=1):
     """One ingest process with an HTTP port that is known: (child, function that reads a metric)."""
     http = free_port()
-    source = Source(f"{url}/cam-1", clip.fps, live=True)
-    words = command(bench.ingest, source, bench.nats[1], bench.folder, http=f"127.0.0.1:{http}")
-    child = Child(words, bench.folder / "ingest-one.log")
+    source = Source(f"{url}/cam-{number}", clip.fps, live=True)
+    words = command(bench.ingest, source, bench.nats[1], bench.folder, name, number, f"127.0.0.1:{http}")
+    child = Child(words, bench.folder / f"ingest-{name}.log")
     try:
         yield child, lambda metric: read_metric(http, metric)
     finally:

@@ -63,22 +63,23 @@ def colours_of(jpeg):
     return found
 
 
+def off(colours, names=None):
+    """How far the worst of these patches, or of all, is from what it should be."""
+    return max(
+        abs(is_ - should)
+        for name, _, wanted in PATCHES
+        if names is None or name in names
+        for is_, should in zip(colours[name], wanted)
+    )
+
+
 def verdict(colours, tolerance=12):
     """In words: are they the camera's? The tolerance is what two lossy encoders may add up to."""
     if not colours:
         return "not seen"
-
-    def off(names):
-        return max(
-            abs(is_ - should)
-            for name, _, wanted in PATCHES
-            if name in names
-            for is_, should in zip(colours[name], wanted)
-        )
-
     wrong = []
-    if off({"white", "black"}) > tolerance:
+    if off(colours, {"white", "black"}) > tolerance:
         wrong.append(f"range wrong (white is {colours['white'][1]}, black {colours['black'][1]})")
-    if off({"red", "green", "blue"}) > tolerance + (20 if wrong else 0):
+    if off(colours, {"red", "green", "blue"}) > tolerance + (20 if wrong else 0):
         wrong.append(f"matrix wrong (green is {colours['green']})")
-    return ", ".join(wrong) or f"right (within {off({name for name, _, _ in PATCHES})} of 255)"
+    return ", ".join(wrong) or f"right (within {off(colours)} of 255)"

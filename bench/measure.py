@@ -13,6 +13,7 @@ from bench.peers.ours import subject
 from bench.runner import Child, cpu_of, eventually, percentile, running
 
 START = 30  # seconds within which everything must have begun
+ENDING = 15  # seconds that a program may take to end after its last frame
 
 
 class Subscriber:
@@ -35,18 +36,24 @@ class Subscriber:
             self.child.end()
             raise self.child.fail("did not start")
 
-    def result(self, seconds):
-        """What it has seen, once it has ended; it is asked to end after so long."""
-        # The pipe is read before the process is waited for: its report may be longer than the pipe.
-        timer_over = self.child.wait
-        if seconds <= 0:
+    def seen(self, ask):
+        """What it has seen, once it says so, or at once when it is asked to."""
+        if ask:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.child.pid, signal.SIGTERM)
         text = self.output.readline()
-        usage = timer_over(10, insist=True)
         if not text:
-            raise self.child.fail(f"ended with {usage.status}")
-        return {**json.loads(text), "cpu_s": usage.cpu_s}
+            raise self.child.fail(f"ended with {self.child.wait(10, insist=True).status}")
+        return json.loads(text)
+
+    def cpu_s(self):
+        """What it has cost, once it has ended."""
+        return self.child.wait(10, insist=True).cpu_s
+
+    def result(self):
+        """What it has seen until now, and its cost."""
+        # The pipe is read before the process is waited for: its report may be longer than the pipe.
+        return {**self.seen(ask=True), "cpu_s": self.cpu_s()}
 
     def end(self):
         """Ends it without listening."""
@@ -82,6 +89,8 @@ def once(bench, program, source, frames, *, numbers=False, checksums=False, quie
     server, port = bench.nats
     before = cpu_of(server.pid)
     log = bench.folder / f"{program.transport}-{abs(hash(program.name)) % 10000}.log"
+    # Its last words are those of this run.
+    log.unlink(missing_ok=True)
     subscriber, child = None, None
     try:
         if program.transport == "none":
@@ -116,19 +125,22 @@ def _finish(program, source, child, subscriber, frames):
         usage = child.wait(limit)
         if usage is None:
             raise child.fail(f"not done within {limit:.0f} s")
+        if usage.status != 0:
+            raise child.fail(f"ended with {usage.status}")
     else:
         until = time.monotonic() + limit
         # Memory is sampled while the subscriber counts.
-        while subscriber.child.process.stdout and time.monotonic() < until and not _readable(subscriber.output, 0.25):
+        while time.monotonic() < until and not _readable(subscriber.output, 0.25):
+            if not child.alive() and child.usage.status != 0:
+                raise child.fail(f"ended with {child.usage.status}")
             child.sample()
-        seen = subscriber.result(0 if time.monotonic() >= until else 1)
-        # Who ends by itself does so; a reader that is gone may be noticed as an error.
-        usage = child.wait(3) if program.ends and not source.live else None
-        usage = usage or child.end(signal.SIGINT if program.transport == "pipe" else signal.SIGTERM)
-    if not seen["frames"]:
-        raise child.fail("not a single frame arrived")
-    if seen["frames"] < 0.98 * frames:
-        raise child.fail(f"{seen['frames']} of {frames} frames arrived")
+        seen = subscriber.seen(ask=time.monotonic() >= until)
+        if seen["frames"] < 0.98 * frames:
+            usage = child.wait(1)
+            ending = f", and it ended with {usage.status}" if usage else ""
+            raise child.fail(f"{seen['frames']} of {frames} frames arrived{ending}")
+        usage = _ended(program, source, child)
+        seen["cpu_s"] = subscriber.cpu_s()
     counted = seen["frames"]
     return {
         "frames": counted, "cpu_s": round(usage.cpu_s, 4), "cpu_ms_per_frame": round(1000 * usage.cpu_s / counted, 4),
@@ -138,6 +150,22 @@ def _finish(program, source, child, subscriber, frames):
         "colours": seen["colours"], "got": seen.get("got", []), "checksums": seen.get("checksums", []),
         "first": seen.get("first"), "last": seen.get("last"),
     }  # fmt: skip
+
+
+def _ended(program, source, child):
+    """The usage of a program whose frames have all come. One that failed counts for nothing, whatever came of it."""
+    by_itself = program.ends and not source.live
+    usage = child.wait(ENDING) if by_itself else None
+    sign, fine = signal.SIGINT if program.transport == "pipe" else signal.SIGTERM, {0}
+    if usage is None and by_itself:
+        raise child.fail(f"has sent all frames and did not end within {ENDING} s")
+    if usage is None:
+        if child.alive():
+            fine |= {-sign, *program.interrupted}
+        usage = child.end(sign)
+    if usage.status not in fine:
+        raise child.fail(f"ended with {usage.status}")
+    return usage
 
 
 def _readable(stream, seconds):

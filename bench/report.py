@@ -15,6 +15,20 @@ class Bar:
     met: bool | None  # None: not measured in this run
 
 
+def unmeasured(what, bar):
+    """A promise of which this run can say nothing."""
+    return Bar(what, bar, "", None)
+
+
+def ratio_bar(what, limit, found, ours, peer):
+    """CPU per frame beside a peer's."""
+    bar = f"<= {limit:.2f}x"
+    if ours not in found or peer not in found:
+        return unmeasured(what, bar)
+    mine, its = found[ours]["cpu_ms_per_frame"], found[peer]["cpu_ms_per_frame"]
+    return Bar(what, bar, f"{mine / its:.2f}x ({mine:.2f} ms to {its:.2f} ms)", mine / its <= limit)
+
+
 class Figures(dict):
     """Medians of the numbers of one program's lines."""
 
@@ -55,13 +69,23 @@ def markdown(title, note, head, rows):
     return "\n".join(lines) + "\n"
 
 
-def whole(about, sections, bars, raw):
+def failures(failed):
+    """What went wrong: (scenario, program, run, the error)."""
+    if not failed:
+        return ""
+    lines = ["## Failed runs", "", "Who failed in one run is held to no bar, and none of its frames count.", ""]
+    for scenario, program, run, error in failed:
+        lines += [f"- {scenario}, {program}, run {run}:", "", *(f"      {line}" for line in error.splitlines()[:20]), ""]
+    return "\n".join(lines)
+
+
+def whole(about, sections, bars, failed, raw):
     """The report."""
     words = {True: "met", False: "**missed**", None: "not measured"}
     rows = [[bar.what, bar.bar, bar.seen, words[bar.met]] for bar in bars]
-    head = markdown("Bars of DESIGN §6", "Ratios are those of this run.", ["work", "bar", "seen", ""], rows) if bars else ""
+    head = markdown("Bars of DESIGN §6", "Ratios are those of this run.", ["work", "bar", "seen", ""], rows)
     facts = "; ".join(
         f"{key.replace('_', ' ')} {value[0] if isinstance(value, list) and value else value}"
         for key, value in about.items()
     )
-    return "\n".join(["# Benchmarks", "", f"Raw lines: `{raw}`.", "", facts + ".", "", head, *sections])
+    return "\n".join(["# Benchmarks", "", f"Raw lines: `{raw}`.", "", facts + ".", "", head, failures(failed), *sections])

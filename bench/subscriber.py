@@ -7,6 +7,7 @@ the cheapest transport there is.
 
 import argparse
 import json
+import os
 import re
 import signal
 import sys
@@ -52,6 +53,13 @@ def from_pipe(_arguments):
             while stream.readline().strip():
                 pass
             yield "pipe", b"", stream.read(size)
+
+
+def drain():
+    """Takes what still comes: a program must be able to end well after its last frame."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    while os.read(sys.stdin.fileno(), 1 << 20):
+        pass
 
 
 def main():
@@ -104,6 +112,8 @@ def main():
         "checksums": sorted(sums), "colours": marks.colours_of(sample) if sample else {},
     }  # fmt: skip
     print(json.dumps(result), flush=True)
+    if arguments.transport == "pipe":
+        drain()
 
 
 if __name__ == "__main__":

@@ -30,4 +30,6 @@ class Program:
     command: Callable
     # Ends at the end of a file by itself.
     ends: bool = True
+    # What else than 0 it ends with when it is interrupted, though nothing is wrong.
+    interrupted: tuple = ()
     ours: bool = False

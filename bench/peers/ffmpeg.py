@@ -4,11 +4,15 @@ from bench.peers import Program
 
 # Its scale of quality is its own: 2 gives files of about the size of libjpeg's quality 85 on the clips here.
 QSCALE = 2
+# What a camera needs for the least delay. Its SDP tells all that a long look at the stream would.
+LIVE = ["-rtsp_transport", "tcp", "-fflags", "nobuffer", "-flags", "low_delay", "-analyzeduration", "0"]
+# ffmpeg's own way of saying that it was asked to end.
+INTERRUPTED = (255,)
 COLOURS = "scale=in_range=tv:out_range=full:in_color_matrix=bt709:out_color_matrix=bt601"
 
 
 def _to_jpeg(source, _address, _folder):
-    live = ["-rtsp_transport", "tcp", "-fflags", "nobuffer", "-flags", "low_delay"] if source.live else []
+    live = LIVE if source.live else []
     return [
         "ffmpeg", "-nostdin", "-v", "error", "-filter_threads", "1", *live, "-threads", "1", "-i", source.url,
         "-vf", COLOURS, "-pix_fmt", "yuvj420p", "-c:v", "mjpeg", "-threads", "1", "-q:v", str(QSCALE),
@@ -23,5 +27,5 @@ def _pass_on(source, _address, _folder):
     ]  # fmt: skip
 
 
-PIPE = Program("ffmpeg, range and matrix converted, to a pipe", "pipe", _to_jpeg)
+PIPE = Program("ffmpeg, range and matrix converted, to a pipe", "pipe", _to_jpeg, interrupted=INTERRUPTED)
 PASSTHROUGH = Program("ffmpeg -c copy to a pipe", "pipe", _pass_on)

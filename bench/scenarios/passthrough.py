@@ -1,5 +1,7 @@
 """A camera that sends JPEG: CPU per 1080p frame, and whether every byte is the camera's."""
 
+from functools import partial
+
 from bench.clips import checksums
 from bench.measure import MJPEG, alternating, once
 from bench.peers import Source, ffmpeg, gst, scripts
@@ -19,9 +21,13 @@ def run(bench):
     for number in range(bench.runs):
         for program, fps in alternating(plan, number):
             frames = bench.frames(1000) if program.ours else clip.frames
-            line = once(bench, program, Source(path, fps, live=False), frames, checksums=True)
-            foreign = len(set(line.pop("checksums")) - known)
-            bench.line(NAME, program.name, number, line | {"not_of_the_camera": foreign})
+            source = Source(path, fps, live=False)
+            bench.attempt(NAME, program.name, number, partial(_pass_on, bench, program, source, frames, known))
+
+
+def _pass_on(bench, program, source, frames, known):
+    line = once(bench, program, source, frames, checksums=True)
+    return line | {"not_of_the_camera": len(set(line.pop("checksums")) - known)}
 
 
 def table(lines):
@@ -29,7 +35,7 @@ def table(lines):
     rows = [
         [
             name, f"{each['cpu_ms_per_frame']:.3f}", each.spread("cpu_ms_per_frame", 3), each["frames"],
-            "yes" if each["not_of_the_camera"] == 0 else "no", mib(each["peak_rss_kib"]),
+            "no" if any(line["not_of_the_camera"] for line in each.lines) else "yes", mib(each["peak_rss_kib"]),
         ]
         for name, each in medians(lines).items()
     ]  # fmt: skip
@@ -43,11 +49,11 @@ def table(lines):
 
 def bars(lines):
     """What DESIGN says of it."""
-    found = medians(lines)
-    if OURS not in found:
-        return []
-    cost, foreign = found[OURS]["cpu_ms_per_frame"], found[OURS]["not_of_the_camera"]
-    return [
-        Bar("JPEG camera -> NATS, CPU per 1080p frame", "<= 0.30 ms", f"{cost:.3f} ms", cost <= 0.3),
-        Bar("JPEG camera -> NATS, byte-identical", "all", f"{foreign} payloads differ", foreign == 0),
-    ]
+    ours = medians(lines).get(OURS)
+    cost = Bar("JPEG camera -> NATS, CPU per 1080p frame", "<= 0.30 ms", "", None)
+    same = Bar("JPEG camera -> NATS, byte-identical", "all", "", None)
+    if ours:
+        cost.seen, cost.met = f"{ours['cpu_ms_per_frame']:.3f} ms", ours["cpu_ms_per_frame"] <= 0.3
+        foreign = max(line["not_of_the_camera"] for line in ours.lines)
+        same.seen, same.met = f"{foreign} payloads differ", foreign == 0
+    return [cost, same]
