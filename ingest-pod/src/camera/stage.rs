@@ -63,6 +63,8 @@ impl Stage {
         inner.own_fault = None;
         inner.last = Entry::Own;
         self.report.stand_in(None);
+        // A fallback that began for the old one delivers to nobody any more, and would be kept for ever.
+        self.wanted.stop_standby();
     }
 
     /// The list of fallbacks is another one.

@@ -36,6 +36,7 @@ mod remote_files;
 mod rtsp;
 mod secrets;
 mod slow_link;
+mod standby;
 mod support;
 mod v4l2;
 mod web;
