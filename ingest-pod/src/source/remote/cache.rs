@@ -161,7 +161,7 @@ impl Cache {
                 "start the processes with a larger --media-cache-size",
             )
         };
-        for victim in victims(&mut files, bytes, self.most).ok_or_else(full)? {
+        for victim in victims(&mut files, id_of(but), bytes, self.most).ok_or_else(full)? {
             // Somebody may have begun to play it since.
             let _held = self.hold(&victim, but).ok_or_else(full)?;
             tracing::info!(path = %victim.display(), "removed from the cache");
@@ -305,9 +305,11 @@ struct Kept {
     in_use: bool,
 }
 
-/// What to remove so that `more` fit into `most`, the longest unwanted first; `None` when that cannot be.
-fn victims(files: &mut [Kept], more: u64, most: u64) -> Option<Vec<PathBuf>> {
-    files.sort_by(|a, b| (a.wanted, &a.path).cmp(&(b.wanted, &b.path)));
+/// What to remove so that `more` of file `id` fit into `most`, the longest unwanted first; `None` when that cannot be.
+/// Its own old copy goes last: it is what is played should the new one not become whole.
+fn victims(files: &mut [Kept], id: &str, more: u64, most: u64) -> Option<Vec<PathBuf>> {
+    let rank = |file: &Kept| (id_of(&file.path) == id, file.wanted);
+    files.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.path.cmp(&b.path)));
     let mut total: u64 = files.iter().map(|file| file.bytes).sum();
     let mut victims = Vec::new();
     for file in files.iter().filter(|file| !file.in_use) {
@@ -418,6 +420,22 @@ mod tests {
         put(&cache, "b", all).unwrap();
         assert_eq!(names(&cache), ["b.media"]);
         assert!(!cache.path("a", "lock").exists());
+    }
+
+    #[test]
+    fn the_old_copy_of_a_file_goes_only_when_nothing_else_makes_room_for_the_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(folder.path(), 100);
+        for (id, seconds) in [("a", 50), ("b", 40)] {
+            put(&cache, id, 40).unwrap();
+            age(&cache, id, seconds);
+        }
+        let renewal = cache.begin("a", 40).unwrap();
+        assert_eq!(names(&cache), ["a.media"]);
+        drop(renewal);
+        assert!(cache.find("a").is_some(), "it did not become whole");
+        put(&cache, "a", 70).unwrap();
+        assert_eq!(fs::read(cache.path("a", "media")).unwrap(), [7; 70]);
     }
 
     #[test]
