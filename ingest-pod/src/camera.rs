@@ -97,7 +97,7 @@ impl Sources {
         let mut version = None;
         while let Some(order) = self.wanted.own() {
             if version.replace(order.version) != Some(order.version) {
-                self.stage.reset(order.camera.spec.source.fallbacks.len());
+                self.stage.reset(&order.camera.spec.source);
                 backoff.reset();
                 retrying = false;
             }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use streamhub_crds::{CameraSource, Source};
 
 use super::wanted::Wanted;
 use crate::captured::Captured;
@@ -56,10 +57,15 @@ impl Stage {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The camera's own source is another one: all begins anew, with so many fallbacks.
-    pub fn reset(&self, fallbacks: usize) {
+    /// The camera's own source is another one: all begins anew.
+    pub fn reset(&self, source: &CameraSource) {
+        // A film does not come and go as a camera does, and what of it is only watched nobody ever sees.
+        let fresh_for = match source.primary {
+            Source::File(_) => Duration::ZERO,
+            _ => self.fresh_for,
+        };
         let mut inner = self.inner();
-        inner.machine = Fallbacks::new(fallbacks, self.fresh_for, Instant::now());
+        inner.machine = Fallbacks::new(source.fallbacks.len(), fresh_for, Instant::now());
         inner.own_fault = None;
         inner.last = Entry::Own;
         self.report.stand_in(None);

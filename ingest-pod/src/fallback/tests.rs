@@ -116,6 +116,18 @@ fn a_camera_that_is_a_film_ends_with_it_and_one_without_fallbacks_stays_in_use()
 }
 
 #[test]
+fn a_source_that_need_not_be_watched_is_back_with_its_first_unit() {
+    let now = Instant::now();
+    let mut film = Fallbacks::new(1, Duration::ZERO, now);
+    film.own_ended(Outcome::Lost);
+    assert_eq!(film.task(now), Task::Try(0));
+    assert!(film.unit(Entry::Fallback(0), now));
+    film.own_begins(now);
+    assert!(film.unit(Entry::Own, now));
+    assert_eq!(film.in_use(), Some(Entry::Own));
+}
+
+#[test]
 fn a_new_list_of_fallbacks_is_tried_from_its_beginning() {
     let now = Instant::now();
     let mut machine = down(2, now);

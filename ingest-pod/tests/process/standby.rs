@@ -3,9 +3,20 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use streamhub_testkit::{Badcam, NatsServer, eventually};
+use streamhub_testkit::{Badcam, Folder, NatsServer, clip, eventually};
 
+use crate::recorder::Recorder;
 use crate::support::{Ingest, PATIENCE};
+use crate::web::{Web, text};
+
+/// A server with a film of two seconds in it.
+fn film() -> Web {
+    let web = Web::start();
+    let clip = clip("h264-720p25.mkv").unwrap();
+    let options = ["-vf", "scale=320:180", "-frames:v", "50", "-c:v", "mjpeg"];
+    web.ffmpeg(&[&["-i", text(&clip)], &options[..], &["film.avi"]].concat());
+    web
+}
 
 /// Accepts connections and never says a word.
 fn black_hole() -> (TcpListener, String) {
@@ -42,4 +53,31 @@ fn a_fallback_ends_when_the_camera_is_edited_to_one_that_works() {
         assert_eq!(stand_in.playing(), 0, "round {round}");
         ingest.edit(&spec(&format!("http: {{url: '{hole}?{round}'}}")));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_film_that_comes_late_is_shown_from_its_beginning_before_its_end_is_the_end() {
+    let nats = NatsServer::start().unwrap();
+    let (web, cache) = (film(), Folder::new().unwrap());
+    // The first answer breaks off, which calls the fallback.
+    let url = web.url("/cut/film.avi");
+    let spec = format!(
+        "{{source: {{file: {{uri: '{url}', onEnd: Stop}}, fallbacks: [{{test: {{width: 320, height: 180}}}}]}}, \
+           frames: [{{name: main, fps: 25}}]}}"
+    );
+    let recorder = Recorder::start(&nats.url(), "late", "main").await;
+    let more = ["--media-cache", text(cache.path())];
+    let mut ingest = Ingest::with("late", &spec, &nats, None, &more);
+    let status = ingest.proc.wait(PATIENCE).unwrap();
+    assert_eq!(status.code(), Some(0), "{}", ingest.proc.last_words());
+    let sources: Vec<String> = recorder
+        .metadata()
+        .into_iter()
+        .map(|metadata| metadata.source)
+        .collect();
+    let first = sources.first().map(String::as_str);
+    assert_eq!(first, Some("test://late"), "the fallback stood in");
+    let film = sources.iter().filter(|source| **source == url).count();
+    assert!(film >= 20, "{film} of 50 pictures of the film");
+    assert_eq!(sources.last(), Some(&url), "nothing follows it");
 }

@@ -95,6 +95,12 @@ class Handler(BaseHTTPRequestHandler):
         modified = self.date_time_string(os.stat(os.path.join(FOLDER, rest)).st_mtime)
         return self.plain(200, [("ETag", etag), ("Last-Modified", modified)], body, kind)
 
+    def answer_late(self, rest, query):
+        """A file from the fourth request on."""
+        if COUNTS["late"] <= 3:
+            return self.plain(503)
+        return self.answer_file(rest, query)
+
     def answer_slow(self, rest, query):
         """A file over some seconds, without a length."""
         self.send_response(200)
