@@ -600,8 +600,26 @@ mod tests {
             (reason().as_str(), report.status(&ids).ready),
             ("CachedCopy", true)
         );
+        let lost = Fault::transient("ConnectionLost", "5 of 9 bytes came", "look");
+        let stand_in = |own_fault| {
+            Some(StandIn {
+                fallback: 1,
+                own_fault,
+            })
+        };
+        report.stand_in(stand_in(Some(lost.clone())));
+        let message = report.status(&ids).message;
+        assert_eq!(reason(), "FallbackInUse");
+        assert!(message.ends_with("; CachedCopy: old"), "{message}");
+        report.stand_in(None);
         report.source_address("file", "s3://films/a.mp4");
         assert_eq!(reason(), "");
+        report.source_state(SourceState::Retrying(lost));
+        assert_eq!(reason(), "ConnectionLost");
+        report.notice(Some(Fault::transient("Fetching", "1 of 2 MB", "wait")));
+        let message = report.status(&ids).message;
+        assert_eq!(reason(), "Fetching");
+        assert!(message.contains("before: ConnectionLost"), "{message}");
     }
 
     #[test]

@@ -30,6 +30,19 @@ struct Inner {
     last: Entry,
     /// Why the camera's own source does not deliver.
     own_fault: Option<Fault>,
+    /// What a person should know of the attempt of the camera's own source that runs now.
+    own_notice: Option<Fault>,
+    /// The same of a fallback's.
+    standby_notice: Option<Fault>,
+}
+
+impl Inner {
+    fn notice_of(&mut self, entry: Entry) -> &mut Option<Fault> {
+        match entry {
+            Entry::Own => &mut self.own_notice,
+            Entry::Fallback(_) => &mut self.standby_notice,
+        }
+    }
 }
 
 impl Stage {
@@ -45,6 +58,8 @@ impl Stage {
                 machine: Fallbacks::new(0, fresh_for, Instant::now()),
                 last: Entry::Own,
                 own_fault: None,
+                own_notice: None,
+                standby_notice: None,
             }),
             fresh_for,
             wanted,
@@ -67,6 +82,8 @@ impl Stage {
         let mut inner = self.inner();
         inner.machine = Fallbacks::new(source.fallbacks.len(), fresh_for, Instant::now());
         inner.own_fault = None;
+        inner.own_notice = None;
+        inner.standby_notice = None;
         inner.last = Entry::Own;
         self.report.stand_in(None);
         // A fallback that began for the old one delivers to nobody any more, and would be kept for ever.
@@ -94,6 +111,7 @@ impl Stage {
         if entry == Entry::Own {
             inner.machine.own_begins(Instant::now());
         }
+        *inner.notice_of(entry) = None;
         if inner.machine.in_use() == Some(entry) {
             self.report.source_address(kind, shown);
             self.router.new_epoch(shown);
@@ -113,6 +131,7 @@ impl Stage {
         let mut inner = self.inner();
         inner.machine.own_ended(outcome);
         inner.own_fault = fault.cloned();
+        inner.own_notice = None;
         if let Some(fault) = fault {
             self.report
                 .source_failed(fault.reason, outcome == Outcome::Lost);
@@ -126,14 +145,26 @@ impl Stage {
         inner
             .machine
             .fallback_ended(n, outcome, Instant::now(), rand::random());
+        inner.standby_notice = None;
         if let Some(fault) = fault {
             self.report.source_failed(fault.reason, false);
         }
         self.tell(&inner, fault);
     }
 
+    /// Tells what is to be known of the source in use, or, where none is, of the one that may be in use next.
+    fn tell_notice(&self, inner: &Inner) {
+        let notice = match inner.machine.in_use() {
+            Some(Entry::Own) => inner.own_notice.as_ref(),
+            Some(Entry::Fallback(_)) => inner.standby_notice.as_ref(),
+            None => inner.own_notice.as_ref().or(inner.standby_notice.as_ref()),
+        };
+        self.report.notice(notice.cloned());
+    }
+
     /// Tells what is wrong: as the camera's state when nothing delivers, else beside it.
     fn tell(&self, inner: &Inner, fault: Option<&Fault>) {
+        self.tell_notice(inner);
         match inner.machine.in_use() {
             Some(Entry::Fallback(n)) => self.report.stand_in(Some(StandIn {
                 fallback: n,
@@ -178,6 +209,7 @@ impl Stage {
         let entry = outlet.entry;
         self.router.new_epoch(&outlet.shown);
         self.report.source_address(outlet.kind, &outlet.shown);
+        self.tell_notice(inner);
         if let Some(described) = &*outlet.known() {
             self.report.described(described);
         }
@@ -245,9 +277,15 @@ impl Outlet for SourceOutlet {
     }
 
     fn notice(&self, notice: Option<Fault>) {
-        if self.is_in_use() {
-            self.stage.report.notice(notice);
-        }
+        let mut inner = self.stage.inner();
+        *inner.notice_of(self.entry) = match self.entry {
+            Entry::Own => notice,
+            Entry::Fallback(n) => notice.map(|notice| Fault {
+                message: format!("spec.source.fallbacks[{n}]: {}", notice.message),
+                ..notice
+            }),
+        };
+        self.stage.tell_notice(&inner);
     }
 
     fn want(&self, now: Instant) -> Want {

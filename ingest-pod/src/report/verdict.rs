@@ -1,5 +1,6 @@
 //! What all of the board comes to: the camera's state, why, and what a person can do.
 
+use std::fmt::Write as _;
 use std::time::Instant;
 use streamhub_wire::fencing::FenceState;
 use streamhub_wire::status::CameraState;
@@ -18,10 +19,10 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Reason, message and remedy for people.
-    fn warning(&self) -> (&'static str, String, String) {
+    /// Reason, message and remedy for people; `notice` is what is to be known of the fallback.
+    fn warning(&self, notice: Option<&Fault>) -> (&'static str, String, String) {
         let in_use = format!("spec.source.fallbacks[{}] is in use", self.fallback);
-        let (message, remedy) = match &self.own_fault {
+        let (mut message, remedy) = match &self.own_fault {
             Some(fault) => (
                 format!("{in_use}, because of {}: {}", fault.reason, fault.message),
                 fault.remedy.clone(),
@@ -31,6 +32,9 @@ impl StandIn {
                 "nothing to do: it is back in use once it has been fresh for a while".to_owned(),
             ),
         };
+        if let Some(notice) = notice {
+            let _ = write!(message, "; {}: {}", notice.reason, notice.message);
+        }
         ("FallbackInUse", message, remedy)
     }
 }
@@ -96,7 +100,19 @@ impl Board {
                 Some(notice) => because(CameraState::Connecting, notice),
                 None => plain(CameraState::Connecting),
             },
-            SourceState::Retrying(fault) => because(CameraState::Reconnecting, fault),
+            SourceState::Retrying(fault) => match &self.notice {
+                // Of the attempt that runs now, while the fault is of one before it.
+                Some(notice) => (
+                    CameraState::Reconnecting,
+                    notice.reason.to_owned(),
+                    format!(
+                        "{}; before: {}: {}",
+                        notice.message, fault.reason, fault.message
+                    ),
+                    notice.remedy.clone(),
+                ),
+                None => because(CameraState::Reconnecting, fault),
+            },
             SourceState::Failed(fault) => because(CameraState::Stalled, fault),
             SourceState::Finished => plain(CameraState::Finished),
             SourceState::Disabled => plain(CameraState::Disabled),
@@ -129,10 +145,13 @@ impl Board {
 
     /// What a person should know although the source delivers.
     fn warning(&self) -> Option<(&'static str, String, String)> {
-        let stands_in = || self.stand_in.as_ref().map(StandIn::warning);
+        let in_its_place = || {
+            let stand_in = self.stand_in.as_ref()?;
+            Some(stand_in.warning(self.notice.as_ref()))
+        };
         self.plain_warning()
             .map(|(reason, message, remedy)| (reason, message, remedy.to_owned()))
-            .or_else(stands_in)
+            .or_else(in_its_place)
     }
 
     fn plain_warning(&self) -> Option<(&'static str, String, &'static str)> {

@@ -3,7 +3,8 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use streamhub_testkit::{Badcam, Folder, NatsServer, clip, eventually};
+use streamhub_testkit::{Badcam, Folder, NatsServer, clip, eventually, free_port};
+use streamhub_wire::status::CameraState;
 
 use crate::recorder::Recorder;
 use crate::support::{Ingest, PATIENCE};
@@ -80,4 +81,41 @@ async fn a_film_that_comes_late_is_shown_from_its_beginning_before_its_end_is_th
     let film = sources.iter().filter(|source| **source == url).count();
     assert!(film >= 20, "{film} of 50 pictures of the film");
     assert_eq!(sources.last(), Some(&url), "nothing follows it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_known_of_a_film_that_stands_in_is_said() {
+    let nats = NatsServer::start().unwrap();
+    let (mut web, cache) = (film(), Folder::new().unwrap());
+    let closed = free_port().unwrap();
+    let spec = |path: &str| {
+        format!(
+            "{{source: {{rtsp: {{url: 'rtsp://127.0.0.1:{closed}/cam'}}, fallbacks: [{{file: {{uri: '{}'}}}}]}}, \
+               frames: [{{name: main, fps: 5}}]}}",
+            web.url(path)
+        )
+    };
+    let more = ["--media-cache", text(cache.path())];
+    let ingest = Ingest::with("slow", &spec("/slow/film.avi"), &nats, None, &more);
+    let status = ingest.wait_for("progress", |status| status.reason == "Fetching");
+    assert_eq!(status.state, CameraState::Reconnecting);
+    assert!(
+        status.message.contains("spec.source.fallbacks[0]: ")
+            && status.message.contains("before: Unreachable"),
+        "{}",
+        status.message
+    );
+    ingest.wait_for("the film", |status| status.source.fallback == Some(0));
+    drop(ingest);
+
+    let again = spec("/slow/film.avi");
+    web.stop();
+    let ingest = Ingest::with("copy", &again, &nats, None, &more);
+    let status = ingest.wait_for("the copy", |status| status.source.fallback == Some(0));
+    assert_eq!(status.reason, "FallbackInUse");
+    assert!(
+        status.message.contains("; CachedCopy: spec.source.fallbacks[0]: "),
+        "{}",
+        status.message
+    );
 }
