@@ -189,12 +189,16 @@ impl Sources {
             .stage
             .begin(Entry::Fallback(n), source.kind().as_str(), shown);
         let attempt = Attempt {
-            outlet,
+            outlet: Arc::clone(&outlet) as Arc<dyn Outlet>,
             stop: order.stop.clone(),
         };
-        let end = match plan {
+        let end = match &plan {
             Ok(plan) => plan.run(&attempt),
-            Err(fault) => End::Failed(fault),
+            Err(fault) => End::Failed(fault.clone()),
+        };
+        let end = match end {
+            End::Stopped if outlet.was_given_up() => End::Failed(too_slow(shown)),
+            end => end,
         };
         let end = match end {
             End::Failed(mut fault) => {
@@ -258,6 +262,14 @@ impl Sources {
             self.report.alive(false);
         }
     }
+}
+
+fn too_slow(shown: &str) -> Fault {
+    Fault::transient(
+        "NoFrames",
+        format!("{shown}: it takes longer than the next fallback is to wait"),
+        "check that it is on and can be reached; it has more time once all were tried",
+    )
 }
 
 fn outcome(end: &End) -> Outcome {

@@ -12,7 +12,7 @@ use crate::backoff::Backoff;
 /// How long the camera's own source must have been fresh before a fallback makes room for it.
 pub const FRESH_FOR: Duration = Duration::from_secs(30);
 
-/// An attempt of the camera's own source that has not delivered for so long counts as down, though it may still come.
+/// An attempt that has not delivered for so long counts as down while another source may deliver, though it may still come.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How an attempt ended, as far as it matters here.
@@ -58,6 +58,8 @@ pub struct Fallbacks {
     delivered: bool,
     /// Fallbacks that were tried in vain since one delivered.
     in_vain: usize,
+    /// All were tried in vain once: a slow one is better than none.
+    unhurried: bool,
     not_before: Option<Instant>,
     backoff: Backoff,
 }
@@ -84,6 +86,7 @@ impl Fallbacks {
             next: 0,
             delivered: false,
             in_vain: 0,
+            unhurried: false,
             not_before: None,
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(30)),
         }
@@ -115,6 +118,7 @@ impl Fallbacks {
             Entry::Fallback(_) => {
                 self.delivered = true;
                 self.in_vain = 0;
+                self.unhurried = false;
                 self.backoff.reset();
                 self.in_use.is_none()
             }
@@ -148,6 +152,7 @@ impl Fallbacks {
     fn begin_anew(&mut self) {
         self.next = 0;
         self.in_vain = 0;
+        self.unhurried = false;
         self.not_before = None;
         self.backoff.reset();
         for out in &mut self.out {
@@ -228,7 +233,16 @@ impl Fallbacks {
         self.not_before = whole_round.then(|| now + self.backoff.next_wait(random));
         if whole_round {
             self.in_vain = 0;
+            self.unhurried = !self.delivered;
         }
+    }
+
+    /// How long the fallback that is tried now may go without progress; `None` when it may take the time that it takes,
+    /// as no other one is left in this round, or as a whole round was in vain.
+    pub fn patience(&self) -> Option<Duration> {
+        let left = self.out.iter().filter(|out| out.is_none()).count();
+        let others = self.in_vain + 1 < left;
+        (others && !self.delivered && !self.unhurried).then_some(PATIENCE)
     }
 
     /// Whether no source can deliver any more until a person changes something.

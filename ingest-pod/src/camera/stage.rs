@@ -34,6 +34,8 @@ struct Inner {
     own_notice: Option<Fault>,
     /// The same of a fallback's.
     standby_notice: Option<Fault>,
+    /// When that fallback was begun, or made progress.
+    standby_since: Instant,
 }
 
 impl Inner {
@@ -60,6 +62,7 @@ impl Stage {
                 own_fault: None,
                 own_notice: None,
                 standby_notice: None,
+                standby_since: Instant::now(),
             }),
             fresh_for,
             wanted,
@@ -111,6 +114,10 @@ impl Stage {
         if entry == Entry::Own {
             inner.machine.own_begins(Instant::now());
         }
+        inner.standby_since = match entry {
+            Entry::Own => inner.standby_since,
+            Entry::Fallback(_) => Instant::now(),
+        };
         *inner.notice_of(entry) = None;
         if inner.machine.in_use() == Some(entry) {
             self.report.source_address(kind, shown);
@@ -123,6 +130,7 @@ impl Stage {
             shown: shown.to_owned(),
             described: Mutex::new(None),
             delivered: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
         })
     }
 
@@ -204,6 +212,19 @@ impl Stage {
         inner.machine.in_use() == Some(entry)
     }
 
+    /// Ends the attempt of a fallback that makes no progress while another one could stand in.
+    fn hurry(&self, outlet: &SourceOutlet) {
+        let inner = self.inner();
+        let late = inner
+            .machine
+            .patience()
+            .is_some_and(|patience| inner.standby_since.elapsed() > patience);
+        if late && inner.machine.in_use().is_none() {
+            outlet.given_up.store(true, Ordering::Relaxed);
+            self.wanted.stop_standby();
+        }
+    }
+
     /// From here on the frames of this source go out.
     fn switch(&self, outlet: &SourceOutlet, inner: &mut Inner) {
         let entry = outlet.entry;
@@ -242,12 +263,18 @@ pub struct SourceOutlet {
     shown: String,
     described: Mutex<Option<Described>>,
     delivered: AtomicBool,
+    given_up: AtomicBool,
 }
 
 impl SourceOutlet {
     /// Whether an access unit has come.
     pub fn has_delivered(&self) -> bool {
         self.delivered.load(Ordering::Relaxed)
+    }
+
+    /// Whether it was ended as it took too long.
+    pub fn was_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Described>> {
@@ -280,10 +307,13 @@ impl Outlet for SourceOutlet {
         let mut inner = self.stage.inner();
         *inner.notice_of(self.entry) = match self.entry {
             Entry::Own => notice,
-            Entry::Fallback(n) => notice.map(|notice| Fault {
-                message: format!("spec.source.fallbacks[{n}]: {}", notice.message),
-                ..notice
-            }),
+            Entry::Fallback(n) => {
+                inner.standby_since = Instant::now();
+                notice.map(|notice| Fault {
+                    message: format!("spec.source.fallbacks[{n}]: {}", notice.message),
+                    ..notice
+                })
+            }
         };
         self.stage.tell_notice(&inner);
     }
@@ -339,6 +369,8 @@ impl Outlet for SourceOutlet {
         if access_unit {
             self.delivered.store(true, Ordering::Relaxed);
             in_use = self.stage.unit(self, &mut self.stage.inner());
+        } else if matches!(self.entry, Entry::Fallback(_)) && !self.has_delivered() {
+            self.stage.hurry(self);
         }
         match self.entry {
             Entry::Own => self.stage.report.alive(in_use),

@@ -116,6 +116,26 @@ fn a_camera_that_is_a_film_ends_with_it_and_one_without_fallbacks_stays_in_use()
 }
 
 #[test]
+fn a_slow_fallback_makes_way_once_and_is_waited_for_when_none_delivers() {
+    let now = Instant::now();
+    let mut machine = down(2, now);
+    assert_eq!(machine.task(now), Task::Try(0));
+    assert_eq!(machine.patience(), Some(PATIENCE));
+    machine.fallback_ended(0, Outcome::Lost, now, 1.0);
+    assert_eq!(machine.task(now), Task::Try(1));
+    assert_eq!(machine.patience(), None, "the last of the round");
+    machine.fallback_ended(1, Outcome::Lost, now, 1.0);
+    assert_eq!(machine.task(now + SECOND), Task::Try(0));
+    assert_eq!(machine.patience(), None, "a whole round was in vain");
+    machine.unit(Entry::Fallback(0), now + SECOND);
+    machine.fallback_ended(0, Outcome::Lost, now + SECOND, 1.0);
+    assert_eq!(machine.task(now + 2 * SECOND), Task::Try(0));
+    assert_eq!(machine.patience(), Some(PATIENCE));
+    machine.unit(Entry::Fallback(0), now + 2 * SECOND);
+    assert_eq!(machine.patience(), None, "it delivers");
+}
+
+#[test]
 fn a_source_that_need_not_be_watched_is_back_with_its_first_unit() {
     let now = Instant::now();
     let mut film = Fallbacks::new(1, Duration::ZERO, now);

@@ -60,8 +60,8 @@ fn a_fallback_ends_when_the_camera_is_edited_to_one_that_works() {
 async fn a_film_that_comes_late_is_shown_from_its_beginning_before_its_end_is_the_end() {
     let nats = NatsServer::start().unwrap();
     let (web, cache) = (film(), Folder::new().unwrap());
-    // The first answer breaks off, which calls the fallback.
-    let url = web.url("/cut/film.avi");
+    // The server is not ready at first, which calls the fallback.
+    let url = web.url("/late/film.avi");
     let spec = format!(
         "{{source: {{file: {{uri: '{url}', onEnd: Stop}}, fallbacks: [{{test: {{width: 320, height: 180}}}}]}}, \
            frames: [{{name: main, fps: 25}}]}}"
@@ -114,8 +114,59 @@ async fn what_is_to_be_known_of_a_film_that_stands_in_is_said() {
     let status = ingest.wait_for("the copy", |status| status.source.fallback == Some(0));
     assert_eq!(status.reason, "FallbackInUse");
     assert!(
-        status.message.contains("; CachedCopy: spec.source.fallbacks[0]: "),
+        status
+            .message
+            .contains("; CachedCopy: spec.source.fallbacks[0]: "),
         "{}",
         status.message
     );
+}
+
+#[test]
+fn a_fallback_that_does_not_answer_makes_way_for_the_next() {
+    let nats = NatsServer::start().unwrap();
+    let (_listener, hole) = black_hole();
+    let closed = free_port().unwrap();
+    let spec = format!(
+        "{{source: {{rtsp: {{url: 'rtsp://127.0.0.1:{closed}/cam'}}, fallbacks: [{{rtsp: {{url: '{}'}}}}, \
+           {{test: {{width: 320, height: 180}}}}]}}, frames: [{{name: main, fps: 5}}]}}",
+        hole.replace("http", "rtsp")
+    );
+    let ingest = Ingest::start("hurried", &spec, &nats);
+    ingest.wait_for("the second", |status| status.source.fallback == Some(1));
+    let log = ingest.proc.stderr();
+    assert!(log.contains("it takes longer than"), "{log}");
+}
+
+/// A camera that serves one viewer is lost and found while a fallback stands in.
+#[test]
+fn a_camera_that_allows_one_session_never_sees_two() {
+    let nats = NatsServer::start().unwrap();
+    let camera = Badcam::start("clip=pattern-h264.mp4; limit=1:453").unwrap();
+    let spec = format!(
+        "{{source: {{rtsp: {{url: '{}'}}, fallbacks: [{{test: {{width: 320, height: 180}}}}]}}, \
+           frames: [{{name: main, fps: 5}}]}}",
+        camera.url()
+    );
+    let more = ["--fallback-fresh-for", "4"];
+    let ingest = Ingest::with("single", &spec, &nats, None, &more);
+    let own = || {
+        ingest.wait_for("its own source", |status| {
+            status.ready && status.source.kind == "rtsp" && status.source.fallback.is_none()
+        })
+    };
+    own();
+    camera
+        .set("clip=pattern-h264.mp4; limit=1:453; stall=0")
+        .unwrap();
+    ingest.wait_for("the fallback", |status| status.source.fallback == Some(0));
+    camera.set("clip=pattern-h264.mp4; limit=1:453").unwrap();
+    let before = camera.seen().plays;
+    own();
+    // Long enough for a second session to be tried.
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(camera.seen().plays <= before + 1, "{:?}", camera.seen());
+    assert_eq!(camera.playing(), 1);
+    let log = ingest.proc.stderr();
+    assert!(!log.contains("CameraBusy"), "{log}");
 }
