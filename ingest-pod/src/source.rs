@@ -9,6 +9,7 @@ pub mod file;
 pub mod gate;
 pub mod gop;
 pub mod http;
+pub mod key_frame;
 pub mod libav;
 pub mod marks;
 pub mod pull;

@@ -320,9 +320,15 @@ async fn poll_pictures(
     };
     let (mut at, mut picture) = first;
     let mut due = tokio::time::Instant::now();
+    let mut good = Instant::now();
     loop {
-        if !pictures.show(picture, at) && pictures.described.is_none() {
+        let limit = STALE_AFTER.max(attempt.outlet.fastest_interval() * 3);
+        if pictures.show(picture, at) {
+            good = Instant::now();
+        } else if pictures.described.is_none() {
             return Err(client.invalid("the picture is no JPEG that can be used"));
+        } else if good.elapsed() > limit {
+            return Err(client.invalid("it answers, but not with a picture any more"));
         }
         // While nobody looks, once a second is enough to know that the server answers.
         let pause = match attempt.outlet.want(Instant::now()) {

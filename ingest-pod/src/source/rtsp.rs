@@ -16,7 +16,7 @@ use super::redirect::Redirects;
 use super::rtp_clock::RtpClock;
 use super::rtsp_fault::{authentication_unsupported, certificate_refused, classify};
 use super::watch::watch_packets;
-use super::{Attempt, End, Outlet};
+use super::{Attempt, End, Outlet, key_frame};
 use crate::captured::{Captured, Content};
 use crate::clock::Settings;
 use crate::fault::{Fault, Redactor};
@@ -30,10 +30,6 @@ const STALE_AFTER: Duration = Duration::from_secs(5);
 /// How long a missing packet is waited for; a TCP connection keeps their order by itself. Never together with
 /// `drop-on-latency`: that drops packets of any burst longer than this, such as a camera sends after a pause.
 const UDP_REORDER: Duration = Duration::from_millis(80);
-
-/// A key frame that does not come for so long after a loss is fetched by connecting anew: a camera that
-/// sends one at the start only would stay dark for ever.
-const KEY_FRAME_WITHIN: Duration = Duration::from_secs(30);
 
 /// How often the state of the camera's clock is told.
 const TELL_CLOCK: Duration = Duration::from_secs(1);
@@ -263,16 +259,8 @@ impl Session {
 }
 
 fn stale(spec: &RtspSpec, arrivals: &Arrivals, started: Instant) -> Option<Fault> {
-    if arrivals.waited_for_key_frame() > KEY_FRAME_WITHIN {
-        return Some(Fault::transient(
-            "NoKeyFrame",
-            format!(
-                "{}: a packet was lost, and no key frame came for {} s",
-                spec.shown,
-                KEY_FRAME_WITHIN.as_secs()
-            ),
-            "set the camera to a key frame every few seconds; it is reconnected by itself",
-        ));
+    if let Some(fault) = key_frame::missing(arrivals, &spec.shown) {
+        return Some(fault);
     }
     match arrivals.newest() {
         None if started.elapsed() > FIRST_FRAME_WITHIN => Some(Fault::transient(

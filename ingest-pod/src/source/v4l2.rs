@@ -18,7 +18,7 @@ use streamhub_wire::metadata::CaptureSource;
 use super::arrivals::Arrivals;
 use super::decode::{Branch, Pace, attach, make, start};
 use super::pull::{Pulled, Reader, Running, codec_name, pull};
-use super::{Attempt, End, Needed};
+use super::{Attempt, End, Needed, key_frame};
 use crate::captured::Captured;
 use crate::clock::Cause;
 use crate::fault::Fault;
@@ -373,6 +373,9 @@ fn stamp_frames(
 }
 
 fn stale(spec: &V4l2Spec, arrivals: &Arrivals, started: Instant) -> Option<Fault> {
+    if let Some(fault) = key_frame::missing(arrivals, &spec.path) {
+        return Some(fault);
+    }
     let (silence, limit) = match arrivals.newest() {
         None => (started.elapsed(), FIRST_FRAME_WITHIN),
         Some(newest) => {

@@ -4,12 +4,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use streamhub_testkit::canary::{NatsSearch, PASSWORD, Search};
-use streamhub_testkit::{Certificates, NatsServer, Proc, clip};
+use streamhub_testkit::{Certificates, NatsServer, Proc, clip, eventually};
 use streamhub_wire::metadata::CaptureSource;
 use streamhub_wire::status::CameraState;
 
 use crate::recorder::Recorder;
-use crate::support::{Ingest, SecretFolder, consumer, frames, next};
+use crate::support::{Ingest, PATIENCE, SecretFolder, consumer, frames, next};
 use crate::web::{Web, text};
 
 const FRAMES: &str = "frames: [{name: main, fps: 25}]";
@@ -62,6 +62,75 @@ async fn a_single_picture_is_asked_for_again_and_again() {
     let known = |jpeg: &[u8]| pictures.iter().position(|picture| picture == jpeg).unwrap();
     let shown: Vec<usize> = seen.iter().map(|frame| known(&frame.jpeg)).collect();
     assert!(shown.windows(2).all(|two| two[0] != two[1]), "{shown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_answers_without_pictures_is_lost_and_a_fallback_stands_in() {
+    let nats = NatsServer::start().unwrap();
+    let (web, _) = Web::with_pictures();
+    let spec = format!(
+        "{{source: {{http: {{url: '{}'}}, fallbacks: [{{test: {{width: 320, height: 180}}}}]}}, \
+           frames: [{{name: main, fps: 5}}]}}",
+        web.url("/spent")
+    );
+    let recorder = Recorder::start(&nats.url(), "spent", "main").await;
+    let ingest = Ingest::start("spent", &spec, &nats);
+    let status = ingest.wait_for("the fallback", |status| status.source.fallback == Some(0));
+    assert!(
+        status.message.contains("InvalidAnswer"),
+        "{}",
+        status.message
+    );
+    let log = ingest.proc.stderr();
+    assert!(log.contains("not with a picture any more"), "{log}");
+    let first = recorder.wait_for_count(1).await;
+    assert_eq!(first[0].metadata.source, web.url("/spent"));
+}
+
+/// One key frame in fifty seconds, and damage after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_key_frame_does_not_come_is_connected_anew() {
+    let nats = NatsServer::start().unwrap();
+    let web = Web::start();
+    let source = [
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc=size=320x180:rate=10",
+        "-t",
+        "50",
+    ];
+    let coded = [
+        "-c:v",
+        "libx264",
+        "-bf",
+        "0",
+        "-g",
+        "9999",
+        "-sc_threshold",
+        "0",
+    ];
+    web.ffmpeg(&[&source[..], &coded[..], &["dark.ts"]].concat());
+    let path = web.folder.path().join("dark.ts");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let second = bytes.len() / 50 / 188 * 188;
+    for packet in bytes[4 * second..5 * second].chunks_mut(188) {
+        for (byte, n) in packet[100..180].iter_mut().zip(100..) {
+            *byte = byte.wrapping_mul(7).wrapping_add(n);
+        }
+    }
+    std::fs::write(&path, &bytes).unwrap();
+    let url = web.url(&format!("/endless/dark.ts?{}", bytes.len() / 50));
+    let ingest = Ingest::start("dark", &spec(&url), &nats);
+    ingest.wait_ready();
+    let lost = eventually(PATIENCE * 3, "NoKeyFrame", || {
+        ingest
+            .status()
+            .filter(|status| status.reason == "NoKeyFrame")
+    });
+    let status = lost.unwrap();
+    assert_eq!(status.state, CameraState::Reconnecting);
+    ingest.wait_ready();
 }
 
 /// A film of ten pictures a second, served in three ways; each is played at its own rate.

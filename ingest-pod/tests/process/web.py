@@ -79,6 +79,14 @@ class Handler(BaseHTTPRequestHandler):
         picture = all_of_them[COUNTS["snapshot"] % len(all_of_them)]
         self.plain(200, body=picture, kind="image/jpeg")
 
+    def answer_spent(self, rest, query):
+        """Five pictures, then pages and nothing by turns."""
+        if COUNTS["spent"] <= 5:
+            return self.plain(200, body=pictures()[0], kind="image/jpeg")
+        if COUNTS["spent"] % 2:
+            return self.plain(200, body=b"", kind="image/jpeg")
+        return self.answer_page(rest, query)
+
     def answer_file(self, rest, query):
         try:
             body = open(os.path.join(FOLDER, rest), "rb").read()

@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::source::arrivals::Arrivals;
 use crate::source::decode::{Branch, Pace, attach, make};
 use crate::source::pull::{Pulled, Reader, Running, codec_name, pull};
-use crate::source::{Attempt, End};
+use crate::source::{Attempt, End, key_frame};
 
 /// Bytes that wait in front of the demultiplexer; it decides how fast the server is read.
 const AHEAD: u64 = 1024 * 1024;
@@ -162,6 +162,9 @@ impl Section {
                 continue;
             }
             self.drain(attempt);
+            if let Some(fault) = key_frame::missing(&self.arrivals, client.shown()) {
+                return Err(fault);
+            }
             let silence = self.arrivals.newest().unwrap_or(opened).elapsed();
             let limit = match self.arrivals.interval() {
                 Some(mean) => STALE_AFTER.max(mean * 3),
