@@ -257,6 +257,63 @@ async fn a_live_playlist_is_followed_and_its_end_is_a_new_beginning() {
     ingest.wait_ready();
 }
 
+/// A live playlist whose server has removed some of its segments already: `-` stands for one that is gone.
+fn playlist(web: &Web, name: &str, kind: &str, parts: [&str; 3]) {
+    let head = match kind {
+        "m4s" => "#EXT-X-MAP:URI=\"map.mp4\"\n",
+        _ => "",
+    };
+    let mut text = format!(
+        "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:7\n{head}"
+    );
+    for part in parts {
+        text.extend(["#EXTINF:4.0,\n", "fragments", part, ".", kind, "\n"]);
+    }
+    web.folder.write(&format!("{name}.m3u8"), &text).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_segment_that_is_gone_is_left_out_wherever_it_is() {
+    let nats = NatsServer::start().unwrap();
+    let web = Web::start();
+    let film = clip("h264-street10.mp4").unwrap();
+    // A key frame at the beginning of each segment.
+    let cut = ["-i", text(&film), "-t", "12", "-c:v", "libx264", "-g", "10"];
+    let hls = ["-hls_time", "4", "-hls_playlist_type", "vod"];
+    web.ffmpeg(&[&cut[..], &hls[..], &["fragments.m3u8"]].concat());
+    let fragments = [
+        "-hls_segment_type",
+        "fmp4",
+        "-hls_fmp4_init_filename",
+        "map.mp4",
+    ];
+    web.ffmpeg(&[&cut[..], &hls[..], &fragments[..], &["fragments.m3u8"]].concat());
+    let mut running = Vec::new();
+    for kind in ["m4s", "ts"] {
+        for (place, parts, count) in [
+            ("first", ["-", "0", "1"], 70),
+            ("middle", ["0", "-", "1"], 70),
+            ("both", ["-", "-", "0"], 30),
+        ] {
+            let name = format!("{kind}-{place}");
+            playlist(&web, &name, kind, parts);
+            let recorder = Recorder::start(&nats.url(), &name, "main").await;
+            let url = web.url(&format!("/file/{name}.m3u8"));
+            running.push((
+                Ingest::start(&name, &spec(&url), &nats),
+                recorder,
+                count,
+                name,
+            ));
+        }
+    }
+    for (ingest, recorder, count, name) in running {
+        recorder.wait_for_count(count).await;
+        let log = ingest.proc.stderr();
+        assert!(!log.contains("source lost"), "{name}: {log}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn logins_are_made_and_shown_to_nobody() {
     let nats = NatsServer::start().unwrap();
@@ -326,7 +383,14 @@ async fn each_refusal_has_its_reason() {
         "http://127.0.0.1:{}/",
         streamhub_testkit::free_port().unwrap()
     );
+    let locked = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-KEY:METHOD=AES-128,URI=\"key\"\n#EXTINF:4.0,\n0.ts\n";
+    web.folder.write("locked.m3u8", locked).unwrap();
     let cases = [
+        (
+            "locked",
+            spec(&web.url("/file/locked.m3u8")),
+            "EncryptedStream",
+        ),
         ("login", spec(&web.url("/basic")), "Unauthorized"),
         ("wrong", with_login(&web.url("/digest-md5")), "Unauthorized"),
         ("bearer", with_login(&web.url("/bearer")), "Unauthorized"),

@@ -126,7 +126,7 @@ async fn follow(
 ) -> Result<(), Ended> {
     let mut follower = Follower::default();
     let mut map = None;
-    let mut begun = false;
+    let (mut begun, mut gone) = (false, false);
     let mut newest = Instant::now();
     loop {
         let read = Instant::now();
@@ -145,17 +145,25 @@ async fn follow(
         let wanted = follower.update(&playlist);
         let changed = !wanted.is_empty();
         for segment in wanted {
-            let seam = begun && (segment.seam || segment.map != map);
+            let seam = begun && (gone || segment.seam || segment.map != map);
+            // Not sent before its segment is there: a section of nothing else cannot be played.
+            let head = match segment.map.clone().filter(|_| seam || !begun) {
+                Some((uri, range)) => Some(fetch_map(client, &url, &uri, range).await?),
+                None => None,
+            };
+            let Some(response) = segment_at(client, &url, &segment, playlist.end_list).await?
+            else {
+                gone = true;
+                continue;
+            };
+            (begun, gone, map) = (true, false, segment.map.clone());
             if seam {
                 send(to, Piece::Seam).await?;
             }
-            let new_map = segment.map.clone().filter(|_| seam || !begun);
-            (begun, map) = (true, segment.map.clone());
-            if let Some((uri, range)) = new_map {
-                let bytes = fetch_map(client, &url, &uri, range).await?;
+            if let Some(bytes) = head {
                 send(to, Piece::Bytes(bytes)).await?;
             }
-            fetch_segment(client, &url, &segment, playlist.end_list, to).await?;
+            forward(client, response, to).await?;
             newest = Instant::now();
         }
         if playlist.end_list {
@@ -185,30 +193,29 @@ async fn fetch_map(
     Ok(bytes)
 }
 
-async fn fetch_segment(
+/// The answer with this segment; `None` when it is gone.
+async fn segment_at(
     client: &Client,
     base: &Url,
     segment: &Wanted,
     film: bool,
-    to: &Sender,
-) -> Result<(), Ended> {
+) -> Result<Option<Response>, Fault> {
     if segment.encrypted {
         return Err(Fault::transient(
             "EncryptedStream",
             format!("{}: the segments are encrypted", client.shown()),
             "let the server send them without EXT-X-KEY; https protects them on the way",
-        )
-        .into());
+        ));
     }
     let url = resolved(client, base, &segment.uri)?;
     match get(client, &url, segment.range).await {
-        Ok(response) => forward(client, response, to).await,
+        Ok(response) => Ok(Some(response)),
         // Who comes late finds a segment of a live stream gone; the next one is there.
         Err(fault) if fault.reason == "StreamNotFound" && !film => {
             tracing::debug!("a segment is gone");
-            Ok(send(to, Piece::Seam).await?)
+            Ok(None)
         }
-        Err(fault) => Err(fault.into()),
+        Err(fault) => Err(fault),
     }
 }
 
