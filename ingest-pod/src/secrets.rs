@@ -338,7 +338,7 @@ mod tests {
         put("username")
             .and_then(|()| put("password"))
             .expect("files");
-        let fault = of("site", gs).expect_err("no key.json yet");
+        let fault = of("site", gs).err().expect("no key.json yet");
         assert!(fault.message.contains("Secret films with the key key.json"));
         put("key.json").expect("file");
         for (yaml, login, key) in [(s3, true, false), (gs, false, true)] {

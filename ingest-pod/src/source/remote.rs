@@ -19,7 +19,7 @@ use server::{Answer, Download, Server};
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// A file on a server, with what was read from its Secret for this attempt.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RemoteSpec {
     /// Where it is, and how to log in there.
     pub server: Server,

@@ -455,7 +455,7 @@ async fn the_whole_url_may_be_a_secret() {
     let url = web.url("/mjpeg/hidden-path?token=hidden-token");
     let secrets = SecretFolder::of("cam", &[("url", &url)]);
     let spec = format!("{{source: {{http: {{urlSecretRef: {{name: cam, key: url}}}}}}, {FRAMES}}}");
-    let more = ["--secrets", secrets.path(), "--log-level", "debug"];
+    let more = ["--secrets", secrets.path(), "--log-level", "trace"];
     let ingest = Ingest::with("cam", &spec, &nats, None, &more);
     let consumer = consumer(&nats).await;
     let frame = next(&mut frames(&consumer, "cam", "main").await).await;

@@ -19,7 +19,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const MOST_REDIRECTS: usize = 5;
 
 /// A server, with what was read from its Secret for this attempt.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct HttpSpec {
     /// The whole URL. May itself be a secret.
     pub url: String,

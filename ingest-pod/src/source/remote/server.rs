@@ -23,7 +23,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Where a file is, and how to log in there.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Server {
     /// Any web server.
     Http(HttpSpec),
@@ -32,7 +32,7 @@ pub enum Server {
 }
 
 /// An object in a bucket.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Bucket {
     /// Whose protocol it speaks.
     pub kind: BucketKind,
