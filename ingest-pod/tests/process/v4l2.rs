@@ -254,13 +254,17 @@ fn what_cannot_be_done_is_said(guest: &mut Guest) {
     let values = [
         ("contrast: 256", "from 0 to 255"),
         ("brightness: 256", "took 255 instead"),
+        ("brightness: 999, contrast: 77", "took 255 instead"),
     ];
+    let set = "v4l2-ctl -d /dev/camera -C brightness,contrast";
+    let before = guest.vm.run(set).unwrap();
     for (control, expected) in values {
         guest.edit(&format!("{{{device}, controls: {{{control}}}}}"));
         guest.wait_for(expected, |status| {
             status.reason == "InvalidControl" && status.message.contains(expected)
         });
     }
+    assert_eq!(guest.vm.run(set).unwrap(), before, "all is as it was");
 
     guest.edit(&format!("{{{device}, mode: {{fourcc: YUYV, width: 642}}}}"));
     let status = guest.wait_for_reason("ModeNotOffered");

@@ -72,7 +72,7 @@ pub fn busy(path: &str) -> Fault {
     )
 }
 
-/// Sets the wanted controls, all or, where one is unknown or out of range, none.
+/// Sets the wanted controls, all or, where one is unknown, out of range or refused, none: those before it are put back.
 pub fn set_controls(
     path: &str,
     device: &mut Device,
@@ -112,26 +112,48 @@ pub fn set_controls(
             },
         );
     }
+    let mut before = Vec::new();
     for (id, name, value) in plan(path, &has, wanted)? {
-        device.write_control_raw(id, value).map_err(|error| {
-            Fault::transient(
-                "ControlRefused",
-                format!("controls.{name}: {path} refuses {value}: {error}"),
-                "see whether another control (an automatic mode, say) holds it: v4l2-ctl --list-ctrls shows inactive ones",
-            )
-        })?;
-        // A driver takes the nearest value that it has, without a word.
-        let taken = device.read_control_raw(id).unwrap_or(value);
-        if unlisted && id == Cid::BRIGHTNESS && taken != value {
-            return Err(Fault::permanent(
-                "InvalidControl",
-                format!(
-                    "controls.{name}: {path}: {value} is out of range: the device took {taken} instead"
-                ),
-                "correct the value in spec.source.v4l2.controls: v4l2-ctl --list-ctrls-menus shows the ranges",
-            ));
+        before.extend(device.read_control_raw(id).ok().map(|old| (id, old)));
+        let checked = unlisted && id == Cid::BRIGHTNESS;
+        if let Err(fault) = set_control(path, device, (id, &name, value), checked) {
+            // Numbers before switches: an exposure time can be put back only while exposure is not automatic.
+            for (id, old) in before.into_iter().rev() {
+                if let Err(error) = device.write_control_raw(id, old) {
+                    tracing::warn!(%error, "a control could not be put back");
+                }
+            }
+            return Err(fault);
         }
         tracing::info!(control = name, value, "control set");
+    }
+    Ok(())
+}
+
+/// Sets one control. `checked`: only the device knows its range.
+fn set_control(
+    path: &str,
+    device: &mut Device,
+    (id, name, value): (Cid, &str, i32),
+    checked: bool,
+) -> Result<(), Fault> {
+    device.write_control_raw(id, value).map_err(|error| {
+        Fault::transient(
+            "ControlRefused",
+            format!("controls.{name}: {path} refuses {value}: {error}"),
+            "see whether another control (an automatic mode, say) holds it: v4l2-ctl --list-ctrls shows inactive ones",
+        )
+    })?;
+    // A driver takes the nearest value that it has, without a word.
+    let taken = device.read_control_raw(id).unwrap_or(value);
+    if checked && taken != value {
+        return Err(Fault::permanent(
+            "InvalidControl",
+            format!(
+                "controls.{name}: {path}: {value} is out of range: the device took {taken} instead"
+            ),
+            "correct the value in spec.source.v4l2.controls: v4l2-ctl --list-ctrls-menus shows the ranges",
+        ));
     }
     Ok(())
 }
