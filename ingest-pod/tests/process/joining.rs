@@ -9,6 +9,7 @@ use streamhub_ingest::picture::test_card::{TestCard, read_frame_number};
 use streamhub_ingest::picture::{Encoder, Size};
 use streamhub_testkit::{Folder, NatsServer, Proc, Testcam, eventually, paths};
 use streamhub_wire::join::{JoinOptions, JoinedFrames};
+use streamhub_wire::subscribe::Frame;
 
 use crate::metadata::grey;
 use crate::support::{Ingest, PATIENCE, consumer, frames, prefix};
