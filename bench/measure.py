@@ -37,7 +37,14 @@ class Subscriber:
             raise self.child.fail("did not start")
 
     def seen(self, ask):
-        """What it has seen, once it says so, or at once when it is asked to."""
+        """What it has seen, once it says so, or at once when it is asked to. Who was cut off has seen too little."""
+        seen = self.report(ask)
+        if seen["cut"]:
+            raise self.child.fail("the NATS server has cut it off, as it did not keep up: is the machine busy?")
+        return seen
+
+    def report(self, ask):
+        """The same, and `cut` says whether the server has cut it off."""
         if ask:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.child.pid, signal.SIGTERM)
@@ -49,11 +56,6 @@ class Subscriber:
     def cpu_s(self):
         """What it has cost, once it has ended."""
         return self.child.wait(10, insist=True).cpu_s
-
-    def result(self):
-        """What it has seen until now, and its cost."""
-        # The pipe is read before the process is waited for: its report may be longer than the pipe.
-        return {**self.seen(ask=True), "cpu_s": self.cpu_s()}
 
     def end(self):
         """Ends it without listening."""

@@ -82,7 +82,7 @@ def main():
     source = {"nats": from_nats, "zmq": from_zmq, "pipe": from_pipe}[arguments.transport](arguments)
     frames = octets = 0
     first = last = None
-    got, sums, sample, unread = [], set(), None, 0
+    got, sums, sample, unread, cut = [], set(), None, 0, False
     try:
         signal.setitimer(signal.ITIMER_REAL, 3 * arguments.quiet)
         for name, header, jpeg in source:
@@ -103,12 +103,15 @@ def main():
                 sample = bytes(jpeg)
             if frames == arguments.frames:
                 break
+        else:
+            # The server ends the connection of who does not keep up.
+            cut = arguments.transport == "nats"
     except Ended:
         pass
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
     result = {
-        "frames": frames, "bytes": octets, "first": first, "last": last, "got": got, "unread": unread,
+        "frames": frames, "bytes": octets, "first": first, "last": last, "got": got, "unread": unread, "cut": cut,
         "checksums": sorted(sums), "colours": marks.colours_of(sample) if sample else {},
     }  # fmt: skip
     print(json.dumps(result), flush=True)

@@ -8,14 +8,16 @@ QSCALE = 2
 LIVE = ["-rtsp_transport", "tcp", "-fflags", "nobuffer", "-flags", "low_delay", "-analyzeduration", "0"]
 # ffmpeg's own way of saying that it was asked to end.
 INTERRUPTED = (255,)
-COLOURS = "scale=in_range=tv:out_range=full:in_color_matrix=bt709:out_color_matrix=bt601"
+# `colorspace` takes two thirds of the time that `scale` and `zscale` take for the same.
+_BT709 = "ispace=bt709:iprimaries=bt709:itrc=bt709:irange=tv"
+COLOURS = f"colorspace={_BT709}:space=smpte170m:primaries=bt709:trc=bt709:range=pc:format=yuv420p"
 
 
 def _to_jpeg(source, _address, _folder):
     live = LIVE if source.live else []
     return [
         "ffmpeg", "-nostdin", "-v", "error", "-filter_threads", "1", *live, "-threads", "1", "-i", source.url,
-        "-vf", COLOURS, "-pix_fmt", "yuvj420p", "-c:v", "mjpeg", "-threads", "1", "-q:v", str(QSCALE),
+        "-vf", COLOURS, "-pix_fmt", "yuvj420p", "-c:v", "mjpeg", "-threads", "1", "-q:v", str(QSCALE), "-huffman", "default",
         "-fps_mode", "passthrough", "-flush_packets", "1", "-f", "mpjpeg", "pipe:1",
     ]  # fmt: skip
 

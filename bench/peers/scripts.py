@@ -19,6 +19,5 @@ def _script(module, *options):
 OPENCV = Program("OpenCV + ZeroMQ", "zmq", _script("opencv_script"))
 # By way of BGR: right, and cheaper than having libswscale convert the planes (`--colours convert`).
 PYAV = Program("PyAV + TurboJPEG + ZeroMQ", "zmq", _script("pyav_script", "--colours", "bgr"))
-PYAV_PLANES = Program("PyAV + TurboJPEG + ZeroMQ, planes as they are", "zmq", _script("pyav_script", "--colours", "keep"))
 OPENCV_PASSTHROUGH = Program("OpenCV, packets as they are, + ZeroMQ", "zmq", _script("opencv_script", "--packets"))
 PYAV_PASSTHROUGH = Program("PyAV, packets as they are, + ZeroMQ", "zmq", _script("pyav_script", "--packets"))

@@ -11,7 +11,7 @@ from bench.report import Bar, markdown, medians, mib, ms, ratio_bar, unmeasured
 NAME = "cpu"
 FAST = "streamhub-ingest, 100 fps"
 COLOURS_OFF = 3
-PROGRAMS = [gst.DEFAULT, gst.ONE_THREAD, ffmpeg.PIPE, scripts.OPENCV, scripts.PYAV, scripts.PYAV_PLANES]
+PROGRAMS = [gst.DEFAULT, gst.ONE_THREAD, ffmpeg.PIPE, scripts.OPENCV, scripts.PYAV]
 
 
 def run(bench):

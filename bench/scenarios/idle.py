@@ -19,25 +19,49 @@ def run(bench):
     clip = bench.clip(HD)
     with contextlib.ExitStack() as stack:
         source, url, log = stack.enter_context(camera(bench, clip))
-        names = ("first", "second")
-        processes = [(name, *stack.enter_context(one(bench, url, clip, name, n))) for n, name in enumerate(names, 1)]
+        processes = [
+            (f"cam-{number}", *stack.enter_context(one(bench, url, clip, f"cam-{number}", number))) for number in (1, 2)
+        ]
+        _begin(bench, processes)
         for number in range(bench.runs):
             watched, idle = processes if number % 2 == 0 else reversed(processes)
-            subscriber = Subscriber(bench, "nats", address=bench.nats[1], subjects=[subject(watched[0])])
             try:
-                for (_, _, metric), active in ((watched, 1.0), (idle, 0.0)):
-                    until_active(metric, active)
-                # What the change itself costs belongs to neither state.
-                time.sleep(bench.seconds(2, 1))
-                lines = _window(processes, source, log, bench.seconds(WINDOW))
-                frames = subscriber.result()["frames"]
-            finally:
-                subscriber.end()
-            units = lines[watched[0]]["access_units"]
-            if frames < 0.95 * units:
-                raise BenchError(f"{frames} frames of {units} access units arrived: this is not what watched costs")
+                lines = _change(bench, watched, idle, source, log)
+            except BenchError as error:
+                for state in (WATCHED, IDLE):
+                    bench.fail(NAME, state, number, error)
+                continue
             for (name, _, _), state in ((watched, WATCHED), (idle, IDLE)):
                 bench.line(NAME, state, number, {"process": name, **lines[name]})
+
+
+def _change(bench, watched, idle, source, log):
+    """Lets somebody watch the one and nobody the other; what each costs then."""
+    subscriber = Subscriber(bench, "nats", address=bench.nats[1], subjects=[subject(watched[0])])
+    try:
+        for (_, _, metric), active in ((watched, 1.0), (idle, 0.0)):
+            until_active(metric, active)
+        # What the change itself costs belongs to neither state.
+        time.sleep(bench.seconds(2, 1))
+        lines = _window((watched, idle), source, log, bench.seconds(WINDOW))
+        frames = subscriber.seen(ask=True)["frames"]
+    finally:
+        subscriber.end()
+    units = lines[watched[0]]["access_units"]
+    if frames < 0.95 * units:
+        raise BenchError(f"{frames} frames of {units} access units arrived: this is not what watched costs")
+    return lines
+
+
+def _begin(bench, processes):
+    """What has just started may seem idle while it connects: each is watched once."""
+    for name, child, _ in processes:
+        subscriber = Subscriber(bench, "nats", frames=30, address=bench.nats[1], subjects=[subject(name)])
+        try:
+            if subscriber.seen(ask=False)["frames"] < 30:
+                raise child.fail("sends nothing")
+        finally:
+            subscriber.end()
 
 
 def _window(processes, source, log, seconds):
@@ -48,15 +72,15 @@ def _window(processes, source, log, seconds):
     after = {name: (cpu_of(child.pid), switches_of(child.pid)) for name, child, _ in processes}
     spent, sent = time.time() - begin, sent_by(source, log)
     lines = {}
-    for number, (name, child, _) in enumerate(processes, 1):
+    for name, child, _ in processes:
         if not child.alive():
             raise child.fail(f"ended with {child.usage.status}")
         cpu, switches = (new - old for new, old in zip(after[name], before[name]))
-        units = sum(begin <= at < begin + spent for _, at in sent[f"/cam-{number}"]["frames"])
+        units = sum(begin <= at < begin + spent for _, at in sent[f"/{name}"]["frames"])
         lines[name] = {
             "access_units": units, "cpu_s": round(cpu, 4), "cpu_ms_per_frame": round(1000 * cpu / max(1, units), 4),
             "core_percent": round(100 * cpu / spent, 3), "wakeups_per_s": round(switches / spent, 1),
-            "skipped_by_camera": sent[f"/cam-{number}"]["skipped"],
+            "skipped_by_camera": sent[f"/{name}"]["skipped"],
         }  # fmt: skip
     return lines
 

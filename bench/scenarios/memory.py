@@ -30,7 +30,7 @@ def run(bench):
                 subscriber = Subscriber(bench, "nats", address=bench.nats[1], subjects=[subject()])
             try:
                 until_active(metric, 1.0 if subscriber else 0.0)
-                time.sleep(bench.seconds(15, 1))
+                time.sleep(bench.seconds(10, 1))
                 before = switches_of(child.pid)
                 time.sleep(bench.seconds(10, 1))
                 wakeups = (switches_of(child.pid) - before) / bench.seconds(10, 1)
@@ -71,7 +71,7 @@ def table(lines):
         ["wake-ups a second", *(round(line["wakeups_per_s"]) for line in lines)],
     ]
     head = ["MB of one 720p15 H.264 camera over RTSP", *(line["program"] for line in lines)]
-    note = "After 25 s in each state."
+    note = "After 20 s in each state."
     return markdown("Memory of one process", note, head, rows)
 
 
