@@ -126,8 +126,15 @@ impl Rates {
 
     /// The rate that the manifest asks for, as the device writes it.
     fn exactly(&self, wanted: Rate) -> Option<Rate> {
-        self.nearest(wanted)
-            .filter(|found| found.is_as_written(wanted))
+        let found = match self {
+            Self::Discrete(rates) => {
+                let beside = |rate: &Rate| (rate.as_f64() - wanted.as_f64()).abs();
+                let closest = |a: &Rate, b: &Rate| beside(a).total_cmp(&beside(b));
+                rates.iter().copied().min_by(closest)
+            }
+            Self::Between(..) => self.nearest(wanted),
+        };
+        found.filter(|found| found.is_as_written(wanted))
     }
 }
 

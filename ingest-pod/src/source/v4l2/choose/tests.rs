@@ -312,6 +312,14 @@ fn offers() -> impl Strategy<Value = Vec<Offer>> {
     prop::collection::vec(one, 0..12)
 }
 
+#[test]
+fn a_rate_asked_for_by_name_is_found_beside_one_that_is_nearly_as_high() {
+    let halves = Rate { num: 111, den: 2 };
+    let rates = Rates::Discrete(vec![Rate { num: 55, den: 1 }, halves]);
+    assert_eq!(rates.exactly(halves), Some(halves));
+    assert_eq!(rates.exactly(Rate { num: 56, den: 1 }), None);
+}
+
 proptest! {
     #[test]
     fn whatever_a_device_offers_the_choice_is_one_of_it(
