@@ -8,7 +8,7 @@ use streamhub_ingest::source::http::challenge::challenges;
 use streamhub_ingest::source::http::hls::{Follower, best_variant, reload_after};
 
 /// A server that is not asked for longer seems to be gone.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// What a server asks for a password with. Nothing of it is lost but what stands between the challenges.
 pub(crate) fn challenge(data: &[u8]) -> bool {
