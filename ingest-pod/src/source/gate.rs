@@ -51,7 +51,7 @@ impl Gate {
             state.gop.offer(unit, || buffer.clone(), want, now)
         };
         match step {
-            Step::Decode => self.outlet.decoding(1),
+            Step::Decode => {}
             Step::CatchUp(kept) => {
                 let count = kept.len();
                 for buffer in kept {
@@ -63,10 +63,8 @@ impl Gate {
                     took_ms = now.elapsed().as_millis() as u64,
                     "caught up"
                 );
-                self.outlet.decoding(count as u64 + 1);
             }
             Step::Probe => {
-                self.outlet.decoding(1);
                 let probed = self.probe(buffer);
                 self.state()
                     .gop
@@ -88,6 +86,11 @@ impl Gate {
         let shown = state.gop.shows(pts.map(gst::ClockTime::nseconds));
         state.pictured |= shown;
         shown
+    }
+
+    /// An access unit goes into the decoder.
+    pub fn decoding(&self) {
+        self.outlet.decoding(1);
     }
 
     /// Whether access units come late only because those before them were kept.

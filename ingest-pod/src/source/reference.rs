@@ -12,6 +12,9 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Why an access unit is held back that waited too long for the decoder.
 pub const DECODER_LATE: &str = "decoder_late";
 
+/// Why an access unit is held back that refers to what was not decoded.
+pub const NO_REFERENCE: &str = "no_reference";
+
 /// What the guard needs to know of an access unit.
 #[derive(Debug, Clone, Copy)]
 pub struct Unit {
@@ -112,7 +115,7 @@ impl ReferenceGuard {
                 self.state = State::Guessing(now);
                 Verdict::DecodeOnly
             }
-            State::Waiting(_) => Verdict::Hold("no_reference"),
+            State::Waiting(_) => Verdict::Hold(NO_REFERENCE),
             State::Guessing(since) if now.duration_since(since) > PATIENCE => {
                 self.state = State::Clean {
                     from: None,
@@ -134,7 +137,7 @@ impl ReferenceGuard {
                 }
                 Verdict::DecodeOnly
             }
-            State::Clean { from, .. } if unit.pts < from => Verdict::Hold("no_reference"),
+            State::Clean { from, .. } if unit.pts < from => Verdict::Hold(NO_REFERENCE),
             State::Clean { .. } => Verdict::Clean,
         }
     }
@@ -295,7 +298,7 @@ mod tests {
             lost(delta(6)),
         ];
         let verdicts = units.map(|unit| guard.admit(unit, now));
-        let hold = Verdict::Hold("no_reference");
+        let hold = Verdict::Hold(NO_REFERENCE);
         assert_eq!(
             verdicts,
             [
@@ -316,10 +319,7 @@ mod tests {
         let later = start + PATIENCE + Duration::from_millis(1);
         let latest = later + PATIENCE + Duration::from_millis(1);
         let mut refresh = ReferenceGuard::new(start);
-        assert_eq!(
-            refresh.admit(delta(0), start),
-            Verdict::Hold("no_reference")
-        );
+        assert_eq!(refresh.admit(delta(0), start), Verdict::Hold(NO_REFERENCE));
         assert_eq!(refresh.admit(delta(1), later), Verdict::DecodeOnly);
         assert_eq!(refresh.admit(delta(2), latest), Verdict::Clean);
         assert!(refresh.believes());
@@ -332,7 +332,7 @@ mod tests {
         long_gop.admit(lost(delta(1)), start);
         assert_eq!(
             long_gop.admit(delta(2), latest),
-            Verdict::Hold("no_reference")
+            Verdict::Hold(NO_REFERENCE)
         );
     }
 }

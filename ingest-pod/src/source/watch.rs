@@ -11,7 +11,7 @@ use super::continuity::{Carried, Continuity, Packet};
 use super::decode::Pace;
 use super::gate::Gate;
 use super::libav;
-use super::reference::{ReferenceGuard, Unit, Verdict};
+use super::reference::{NO_REFERENCE, ReferenceGuard, Unit, Verdict};
 
 /// An access unit that waits longer than this for the decoder is given up, with all that depend on it.
 const MAX_LAG: Duration = Duration::from_secs(1);
@@ -110,12 +110,10 @@ impl Watch {
         };
         let watch = self.clone();
         entry.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-            if let Some(buffer) = info.buffer() {
-                let mut decoding = watch.decoding();
-                watch.hear(&mut decoding);
-                decoding.last = buffer.pts();
+            match info.buffer() {
+                Some(buffer) if !watch.enters(buffer) => gst::PadProbeReturn::Handled,
+                _ => gst::PadProbeReturn::Ok,
             }
-            gst::PadProbeReturn::Ok
         });
         let watch = self.clone();
         exit.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
@@ -168,6 +166,23 @@ impl Watch {
         self.gate
             .as_ref()
             .is_none_or(|gate| gate.admit(buffer, key, lag))
+    }
+
+    /// Whether an access unit that was admitted still has all that it refers to: those that the gate kept were admitted
+    /// before the decoder had seen the ones before them.
+    fn enters(&self, buffer: &gst::BufferRef) -> bool {
+        let mut decoding = self.decoding();
+        self.hear(&mut decoding);
+        if self.pace != Pace::Stored && decoding.guard.waiting_since().is_some() {
+            self.arrivals.held_back(NO_REFERENCE);
+            return false;
+        }
+        decoding.last = buffer.pts();
+        drop(decoding);
+        if let Some(gate) = &self.gate {
+            gate.decoding();
+        }
+        true
     }
 
     fn shows(&self, buffer: &mut gst::Buffer) -> bool {
@@ -236,3 +251,6 @@ pub fn watch_packets(entry: &gst::Pad, carried: Carried, arrivals: &Arc<Arrivals
         gst::PadProbeReturn::Ok
     });
 }
+
+#[cfg(test)]
+mod tests;
