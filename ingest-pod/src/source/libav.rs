@@ -3,7 +3,7 @@
 
 use gstreamer as gst;
 use std::cell::Cell;
-use std::sync::Once;
+use std::sync::{Mutex, PoisonError};
 
 use super::reference::Trouble;
 
@@ -25,25 +25,29 @@ const BROKEN: [&str; 5] = [
 
 /// Listens from now on. To be called once a decoder of libav exists.
 pub fn listen() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let Some(category) = gst::DebugCategory::get("libav") else {
-            return;
-        };
-        // Its only task would be to repeat on standard error what is counted here.
-        if std::env::var_os("GST_DEBUG").is_none() {
-            gst::log::remove_default_log_function();
+    static LISTENING: Mutex<bool> = Mutex::new(false);
+    let mut listening = LISTENING.lock().unwrap_or_else(PoisonError::into_inner);
+    if *listening {
+        return;
+    }
+    // Not there until the plugin is loaded: this decoder may be another's, and the next one libav's.
+    let Some(category) = gst::DebugCategory::get("libav") else {
+        return;
+    };
+    *listening = true;
+    // Its only task would be to repeat on standard error what is counted here.
+    if std::env::var_os("GST_DEBUG").is_none() {
+        gst::log::remove_default_log_function();
+    }
+    if category.threshold() < gst::DebugLevel::Info {
+        category.set_threshold(gst::DebugLevel::Info);
+    }
+    gst::log::add_log_function(move |from, level, _, _, _, _, message| {
+        if from == category {
+            let text = message.get();
+            let text = text.as_ref().map_or("", |text| text.as_str());
+            note(level == gst::DebugLevel::Error, text);
         }
-        if category.threshold() < gst::DebugLevel::Info {
-            category.set_threshold(gst::DebugLevel::Info);
-        }
-        gst::log::add_log_function(move |from, level, _, _, _, _, message| {
-            if from == category {
-                let text = message.get();
-                let text = text.as_ref().map_or("", |text| text.as_str());
-                note(level == gst::DebugLevel::Error, text);
-            }
-        });
     });
 }
 

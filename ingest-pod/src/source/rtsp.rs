@@ -14,7 +14,7 @@ use super::decode::{Branch, Pace, attach, make, start};
 use super::pull::{Pulled, Reader, Running, pull, ring_for};
 use super::redirect::Redirects;
 use super::rtp_clock::RtpClock;
-use super::rtsp_fault::{authentication_unsupported, certificate_refused, classify};
+use super::rtsp_fault::{authentication_unsupported, certificate_refused, classify, login_wanted};
 use super::watch::watch_packets;
 use super::{Attempt, End, Outlet, key_frame};
 use crate::captured::{Captured, Content};
@@ -27,6 +27,8 @@ const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(15);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// A camera is stale after this, or after three of its frame intervals, whichever is longer (DESIGN §4).
 const STALE_AFTER: Duration = Duration::from_secs(5);
+/// When `rtspsrc` says that nothing comes over UDP: before we say that no frame came.
+const NO_PACKETS_WITHIN: Duration = Duration::from_secs(14);
 /// How long a missing packet is waited for; a TCP connection keeps their order by itself. Never together with
 /// `drop-on-latency`: that drops packets of any burst longer than this, such as a camera sends after a pause.
 const UDP_REORDER: Duration = Duration::from_millis(80);
@@ -248,12 +250,14 @@ impl Session {
         if fault.reason != "Unauthorized" {
             return fault;
         }
+        let unsupported = || {
+            let asked = unsupported_at(&spec.url)?;
+            Some(authentication_unsupported(&spec.shown, &asked))
+        };
         self.redirects
             .refused(&spec.shown)
-            .or_else(|| {
-                unsupported_at(&spec.url)
-                    .map(|asked| authentication_unsupported(&spec.shown, &asked))
-            })
+            .or_else(unsupported)
+            .or_else(|| spec.login.is_none().then(|| login_wanted(&spec.shown)))
             .unwrap_or(fault)
     }
 }
@@ -328,7 +332,8 @@ fn configure(source: &gst::Element, spec: &RtspSpec) -> Result<(), Fault> {
     );
     source.set_property("latency", latency.as_millis() as u32);
     source.set_property("tcp-timeout", ANSWER_WITHIN.as_micros() as u64);
-    source.set_property("timeout", STALE_AFTER.as_micros() as u64);
+    // UDP: a camera of few frames a second may be silent for long, and says itself when it is not.
+    source.set_property("timeout", NO_PACKETS_WITHIN.as_micros() as u64);
     source.set_property("udp-reconnect", false);
     source.set_property("user-agent", USER_AGENT);
     if let Some((user, password)) = &spec.login {

@@ -51,6 +51,17 @@ pub fn authentication_unsupported(shown: &str, asked: &str) -> Fault {
     )
 }
 
+/// The camera asks for a login, and none is configured.
+pub fn login_wanted(shown: &str) -> Fault {
+    Fault::transient(
+        "Unauthorized",
+        format!(
+            "{shown}: unauthorized: the camera wants a user name and a password, and none is configured"
+        ),
+        "put them into a Secret with the keys username and password, and name it in spec.source.rtsp.credentialsSecretRef",
+    )
+}
+
 /// Names the reason and a remedy for a failed RTSP attempt.
 pub fn classify(error: &glib::Error, debug: &str, shown: &str, redactor: &Redactor) -> Fault {
     let text = format!("{} {debug}", error.message());
@@ -76,7 +87,7 @@ pub fn classify(error: &glib::Error, debug: &str, shown: &str, redactor: &Redact
         return Fault::transient(
             "Unauthorized",
             format!("{shown}: unauthorized: the camera refuses the user name or password"),
-            "check the keys username and password of the Secret in spec.source.rtsp.credentialsSecretRef",
+            "check the keys username and password of the Secret in spec.source.rtsp.credentialsSecretRef; if they are right, see that the camera allows Basic or Digest with MD5",
         );
     } else if kind == Some(gst::ResourceError::NotFound) || lower.contains("(404)") {
         (

@@ -71,6 +71,19 @@ impl Shoot {
         assert_eq!(self.badcam.seen().plays, 1, "{}", self.name);
     }
 
+    /// No epoch had to begin because its RTP time made no sense.
+    fn assert_rtp_time_went_on(&self) {
+        let (_, metrics) = self.ingest.get("/metrics").unwrap();
+        let epochs = |line: &&str| line.starts_with("streamhub_epochs_total{");
+        let broken: Vec<_> = metrics
+            .lines()
+            .filter(epochs)
+            .filter(|line| line.contains("\"rtp_"))
+            .collect();
+        assert!(broken.is_empty(), "{}: {broken:?}", self.name);
+        assert!(metrics.contains("streamhub_epochs_total{"), "{metrics}");
+    }
+
     /// Waits until frames flow.
     fn wait_well(&self) -> CameraStatus {
         self.ingest

@@ -40,7 +40,7 @@ async fn a_dead_camera_is_replaced_and_is_back_once_it_has_been_fresh() {
            {{file: {{uri: '{}'}}}}, {{test: {{width: 320, height: 180}}}}]}}, frames: [{{name: main, fps: 10, width: 320}}]}}",
         film.display()
     );
-    let ingest = Ingest::with("lobby", &spec, &nats, None, &["--fallback-fresh-for", "3"]);
+    let ingest = Ingest::with("lobby", &spec, &nats, None, &["--fallback-fresh-for", "10"]);
     let client = nats.connect().await.unwrap();
     let mut switches = client
         .subscribe("streamhub.default.default.events.lobby.source-switched")

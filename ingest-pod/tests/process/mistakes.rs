@@ -407,12 +407,12 @@ fn what_may_come_right_is_tried_again_and_the_status_says_why() {
         (
             rtsp(&locked.url("/cam"), ""),
             "Unauthorized",
-            "unauthorized",
+            "none is configured",
         ),
         (
             rtsp(&locked.url("/cam"), &format!("{secret}door}}")),
             "Unauthorized",
-            "unauthorized",
+            "refuses the user name or password",
         ),
         (
             rtsp(&locked.url("/cam"), &format!("{secret}gone}}")),

@@ -249,7 +249,9 @@ fn what_is_offered_besides_the_video_does_not_disturb() {
         // A step of the clock begins a new epoch; within one, time goes on.
         assert!(times.is_sorted(), "{name}: {times:?}");
         let seconds = (times[74].1 - times[0].1) as f64 / 1e6;
-        assert!((2.5..6.0).contains(&seconds), "{name}: {seconds} s");
+        // A busy machine halves the rate.
+        assert!((2.5..20.0).contains(&seconds), "{name}: {seconds} s");
+        shoot.assert_rtp_time_went_on();
         let read = if name.starts_with("redirects") {
             &target
         } else {

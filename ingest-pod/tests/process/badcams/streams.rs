@@ -142,8 +142,10 @@ fn what_a_camera_says_beside_its_pictures_does_not_disturb_them() {
         // A step of the clock begins a new epoch; within one, time goes on.
         assert!(times.is_sorted(), "{name}: {times:?}");
         let seconds = (times[299].1 - times[0].1) as f64 / 1e6;
-        assert!((11.0..20.0).contains(&seconds), "{name}: {seconds} s");
+        // A busy machine halves the rate.
+        assert!((11.0..65.0).contains(&seconds), "{name}: {seconds} s");
         shoot.assert_never_lost();
+        shoot.assert_rtp_time_went_on();
         let seen = shoot.badcam.seen();
         assert_eq!(seen.timed_out, 0, "{name}");
         let kept = if *scenario == "timeout=6" {
