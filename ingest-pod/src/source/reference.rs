@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::access_unit::{Entry, Nature};
 
-/// Without a key frame for so long the camera is taken to refresh in another way, without announcing it; so long
-/// again it is decoded before its pictures are taken for clean.
+/// Without a key frame for so long the camera is taken to refresh in another way, without announcing it.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one is decoded that has not shown a key frame by then: a GOP may be longer than anybody would wait, and until
+/// its end most pictures are made up.
+const SETTLED: Duration = Duration::from_secs(30);
 
 /// Why an access unit is held back that waited too long for the decoder.
 pub const DECODER_LATE: &str = "decoder_late";
@@ -116,7 +119,7 @@ impl ReferenceGuard {
                 Verdict::DecodeOnly
             }
             State::Waiting(_) => Verdict::Hold(NO_REFERENCE),
-            State::Guessing(since) if now.duration_since(since) > PATIENCE => {
+            State::Guessing(since) if now.duration_since(since) > SETTLED => {
                 self.state = State::Clean {
                     from: None,
                     forgiving: true,
@@ -317,13 +320,28 @@ mod tests {
     fn a_camera_that_announces_nothing_is_believed_after_a_while_but_a_long_gop_is_waited_for() {
         let start = Instant::now();
         let later = start + PATIENCE + Duration::from_millis(1);
-        let latest = later + PATIENCE + Duration::from_millis(1);
+        let latest = later + SETTLED + Duration::from_millis(1);
         let mut refresh = ReferenceGuard::new(start);
         assert_eq!(refresh.admit(delta(0), start), Verdict::Hold(NO_REFERENCE));
         assert_eq!(refresh.admit(delta(1), later), Verdict::DecodeOnly);
         assert_eq!(refresh.admit(delta(2), latest), Verdict::Clean);
         assert!(refresh.believes());
         assert_eq!(refresh.admit(lost(delta(3)), latest), Verdict::DecodeOnly);
+        let mut joined_midway = ReferenceGuard::new(start);
+        joined_midway.admit(delta(0), start);
+        for (n, after) in [11, 25, 39].into_iter().enumerate() {
+            let now = start + Duration::from_secs(after);
+            assert_eq!(
+                joined_midway.admit(delta(n as u64 + 1), now),
+                Verdict::DecodeOnly
+            );
+        }
+        let now = start + Duration::from_secs(40);
+        assert_eq!(
+            joined_midway.admit(unit(Entry::Closed, 4), now),
+            Verdict::Clean
+        );
+        assert!(!joined_midway.believes());
         let mut long_gop = ReferenceGuard::new(start);
         assert_eq!(
             long_gop.admit(unit(Entry::Closed, 0), start),

@@ -13,7 +13,7 @@ use streamhub_wire::subjects::{Prefix, Token};
 use streamhub_wire::subscribe::{Consumer, Frame, FrameStream};
 
 /// Long enough for a busy machine; what takes so long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A camera's process with its documents in a folder of its own.
 pub struct Ingest {
