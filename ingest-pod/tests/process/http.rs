@@ -307,11 +307,13 @@ async fn a_segment_that_is_gone_is_left_out_wherever_it_is() {
             ));
         }
     }
-    for (ingest, recorder, count, name) in running {
-        recorder.wait_for_count(count).await;
+    // All at once: what the playlists have is over soon.
+    let watched = running.iter().map(async |(ingest, recorder, count, name)| {
+        recorder.wait_for_count(*count).await;
         let log = ingest.proc.stderr();
         assert!(!log.contains("source lost"), "{name}: {log}");
-    }
+    });
+    futures::future::join_all(watched).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

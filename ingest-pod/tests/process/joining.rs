@@ -177,7 +177,8 @@ fn the_python_example_joins_three_cameras() {
         assert!(apart.parse::<f64>().unwrap() <= 200.0, "{line}");
     }
     assert_eq!(ticks.len(), 30);
-    // The slowest paces, each instant once; the tick shown is the first camera's nearest.
-    assert!(ticks.windows(2).all(|two| two[1] > two[0]), "{ticks:?}");
+    // The slowest paces, each instant once. The tick shown is the first camera's nearest: the same one again where a
+    // busy machine left one out.
+    assert!(ticks.is_sorted(), "{ticks:?}");
     assert!(ticks[29] - ticks[0] >= 29 * 95_000, "{ticks:?}");
 }
