@@ -1,9 +1,10 @@
 """A web server as cameras and media servers are, for the tests: one path a behaviour.
 
-web.py FOLDER [CERTIFICATE KEY]: prints "port N", then one line for each request:
+web.py FOLDER PASSWORD [CERTIFICATE KEY]: prints "port N", then one line for each request:
 method, path, the kind of its Authorization (none, Basic, Digest) and its Range.
-The user is viewer; the password is in the environment variable PASSWORD. FOLDER
-has pictures (*.jpg) and files; what is written there later is served as it is then.
+The user is viewer; the password is in the file PASSWORD: arguments and environments
+are searched for it. FOLDER has pictures (*.jpg) and files; what is written there
+later is served as it is then.
 """
 
 import base64
@@ -20,7 +21,7 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 FOLDER = sys.argv[1]
-PASSWORD = os.environ.get("PASSWORD", "")
+PASSWORD = open(sys.argv[2]).read()
 NONCES = set()
 COUNTS = {}
 
@@ -261,9 +262,9 @@ class Handler(BaseHTTPRequestHandler):
 
 server = Server(("127.0.0.1", 0), Handler)
 scheme = "http"
-if len(sys.argv) > 3:
+if len(sys.argv) > 4:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(sys.argv[2], sys.argv[3])
+    context.load_cert_chain(sys.argv[3], sys.argv[4])
     server.socket = context.wrap_socket(server.socket, server_side=True)
 print("port", server.server_address[1], flush=True)
 server.serve_forever()

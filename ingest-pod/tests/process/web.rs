@@ -11,6 +11,7 @@ use crate::support::PATIENCE;
 /// A running server and its folder.
 pub struct Web {
     pub folder: Folder,
+    _password: Folder,
     proc: Proc,
     port: u16,
     scheme: &'static str,
@@ -25,12 +26,13 @@ impl Web {
     /// The same over TLS.
     pub fn with(certificates: Option<&Certificates>) -> Self {
         let folder = Folder::new().expect("temporary folder");
+        let password = Folder::new().expect("temporary folder");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/process/web.py");
         let mut command = Command::new(paths::python().expect("Python"));
         command
             .arg(script)
             .arg(folder.path())
-            .env("PASSWORD", PASSWORD);
+            .arg(password.write("password", PASSWORD).expect("a file"));
         if let Some(certificates) = certificates {
             command
                 .arg(certificates.server_certificate())
@@ -45,6 +47,7 @@ impl Web {
             .expect("a port");
         Self {
             folder,
+            _password: password,
             proc,
             port,
             scheme: if certificates.is_some() {
