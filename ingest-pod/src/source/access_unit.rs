@@ -21,6 +21,8 @@ pub enum Entry {
     Closed,
     /// It is whole itself; pictures that are shown before it may need what was before.
     Open,
+    /// It is whole itself, and nothing says so of those after it: an encoder may have found it cheaper so.
+    Intra,
     /// The picture is whole after so many more reference pictures (intra refresh).
     Gradual(u32),
 }
@@ -47,8 +49,9 @@ pub fn inspect(coding: Coding, bytes: &[u8]) -> Nature {
     let entry = match seen.recovery {
         _ if seen.slices == 0 => Entry::No,
         _ if seen.closed => Entry::Closed,
-        _ if intra || seen.open => Entry::Open,
+        _ if seen.open => Entry::Open,
         Some(0) => Entry::Open,
+        _ if intra => Entry::Intra,
         Some(count) => Entry::Gradual(count),
         None => Entry::No,
     };
@@ -247,7 +250,7 @@ mod tests {
             (&[SPS, IDR], Entry::Closed, true),
             (&[PREDICTED], Entry::No, true),
             (&[DISPOSABLE], Entry::No, false),
-            (&[INTRA, INTRA], Entry::Open, true),
+            (&[INTRA, INTRA], Entry::Intra, true),
             // Refresh by slices: one intra slice makes no entry.
             (&[INTRA, PREDICTED], Entry::No, true),
             (&[RECOVERY, PREDICTED], Entry::Gradual(4), true),

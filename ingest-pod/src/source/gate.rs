@@ -114,9 +114,7 @@ impl Gate {
         if self.state().pictured {
             Probed::AfterDrain
         } else {
-            tracing::info!(
-                "no picture of a key frame by itself: this camera is decoded all the time"
-            );
+            tracing::debug!("no picture of a key frame by itself");
             Probed::Nothing
         }
     }

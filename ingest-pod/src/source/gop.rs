@@ -65,6 +65,10 @@ pub enum Probed {
     Nothing,
 }
 
+/// So many probes in a row without a picture, and the camera is decoded all the time: one may have hit a damaged key
+/// frame.
+const TRIES: u32 = 3;
+
 /// The state of one decoder's input. `T` is an access unit.
 #[derive(Debug)]
 pub struct Gop<T> {
@@ -75,8 +79,8 @@ pub struct Gop<T> {
     overflown: bool,
     last_key: Option<Instant>,
     key_interval: Option<Duration>,
-    /// A probe gave no picture.
-    never_sleeps: bool,
+    /// Probes in a row that gave no picture.
+    failed: u32,
     catching_up: Option<Instant>,
     hidden: Option<Hidden>,
 }
@@ -97,7 +101,7 @@ impl<T> Default for Gop<T> {
             overflown: false,
             last_key: None,
             key_interval: None,
-            never_sleeps: false,
+            failed: 0,
             catching_up: None,
             hidden: None,
         }
@@ -140,10 +144,13 @@ impl<T> Gop<T> {
     /// What came of the key frame that [`Step::Probe`] was said of.
     pub fn probed(&mut self, probed: Probed, bytes: usize, item: impl FnOnce() -> T) {
         match probed {
-            Probed::Picture => {}
-            Probed::AfterDrain => self.keep(bytes, item),
+            Probed::Picture => self.failed = 0,
+            Probed::AfterDrain => {
+                self.failed = 0;
+                self.keep(bytes, item);
+            }
             Probed::Nothing => {
-                self.never_sleeps = true;
+                self.failed += 1;
                 self.keep(bytes, item);
             }
         }
@@ -204,7 +211,7 @@ impl<T> Gop<T> {
         let often = self
             .key_interval
             .is_some_and(|interval| interval <= KEY_FRAME_WITHIN);
-        of_late && often && !self.never_sleeps
+        of_late && often && self.failed < TRIES
     }
 
     fn keep(&mut self, bytes: usize, item: impl FnOnce() -> T) {

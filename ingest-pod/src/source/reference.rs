@@ -74,6 +74,8 @@ pub struct ReferenceGuard {
     state: State,
     /// The camera announces where decoding can begin.
     announces: bool,
+    /// When it last sent what is a key frame beyond doubt.
+    keyed: Option<Instant>,
 }
 
 impl ReferenceGuard {
@@ -82,7 +84,27 @@ impl ReferenceGuard {
         Self {
             state: State::Waiting(now),
             announces: false,
+            keyed: None,
         }
+    }
+
+    /// What an access unit is to this camera: one that is intra coded begins something only where nothing better comes.
+    pub fn judge(&mut self, nature: Nature, now: Instant) -> Nature {
+        let entry = match nature.entry {
+            Entry::Intra => {
+                let better = |at: Instant| now.duration_since(at) <= PATIENCE;
+                if self.keyed.is_some_and(better) {
+                    Entry::No
+                } else {
+                    Entry::Open
+                }
+            }
+            entry => entry,
+        };
+        if matches!(nature.entry, Entry::Closed | Entry::Open) {
+            self.keyed = Some(now);
+        }
+        Nature { entry, ..nature }
     }
 
     /// Since when nothing is decoded for want of a key frame.
@@ -314,6 +336,26 @@ mod tests {
                 hold
             ]
         );
+    }
+
+    #[test]
+    fn an_intra_coded_picture_is_a_key_frame_only_where_no_other_comes() {
+        let start = Instant::now();
+        let nature = |entry| Nature {
+            entry,
+            reference: true,
+        };
+        let mut guard = ReferenceGuard::new(start);
+        let mut judged = |entry, after| {
+            let now = start + Duration::from_secs(after);
+            guard.judge(nature(entry), now).entry
+        };
+        assert_eq!(judged(Entry::Intra, 0), Entry::Open);
+        assert_eq!(judged(Entry::Closed, 1), Entry::Closed);
+        assert_eq!(judged(Entry::Intra, 2), Entry::No);
+        assert_eq!(judged(Entry::Intra, 10), Entry::No);
+        assert_eq!(judged(Entry::Intra, 12), Entry::Open);
+        assert_eq!(judged(Entry::Gradual(3), 13), Entry::Gradual(3));
     }
 
     #[test]

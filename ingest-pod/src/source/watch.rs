@@ -133,13 +133,17 @@ impl Watch {
             return true;
         }
         let (incomplete, after_loss) = self.arrivals.marks.take_losses(pts);
-        let Some(nature) = self.coded.nature(buffer) else {
+        let Some(natural) = self.coded.nature(buffer) else {
             if incomplete {
                 self.arrivals.held_back("incomplete");
             }
             return !incomplete;
         };
         let catching_up = self.gate.as_ref().is_some_and(|gate| gate.is_catching_up());
+        let now = Instant::now();
+        let mut decoding = self.decoding();
+        self.hear(&mut decoding);
+        let nature = decoding.guard.judge(natural, now);
         let unit = Unit {
             nature,
             pts,
@@ -147,9 +151,7 @@ impl Watch {
             incomplete,
             late: lag > MAX_LAG && self.pace == Pace::Live && !catching_up,
         };
-        let mut decoding = self.decoding();
-        self.hear(&mut decoding);
-        let verdict = decoding.guard.admit(unit, Instant::now());
+        let verdict = decoding.guard.admit(unit, now);
         self.arrivals
             .waiting_for_key_frame(decoding.guard.waiting_since());
         // The gate decodes what it kept, which comes back here.
