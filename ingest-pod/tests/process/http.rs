@@ -307,11 +307,12 @@ async fn a_segment_that_is_gone_is_left_out_wherever_it_is() {
             ));
         }
     }
-    // All at once: what the playlists have is over soon.
+    // What the playlists have is over soon, and begins anew after a silence: that alone is no fault.
+    let is_fault = |line: &str| line.contains("source lost") && !line.contains("no frame came for");
     let watched = running.iter().map(async |(ingest, recorder, count, name)| {
         recorder.wait_for_count(*count).await;
         let log = ingest.proc.stderr();
-        assert!(!log.contains("source lost"), "{name}: {log}");
+        assert!(!log.lines().any(is_fault), "{name}: {log}");
     });
     futures::future::join_all(watched).await;
 }

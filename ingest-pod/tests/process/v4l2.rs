@@ -285,9 +285,12 @@ fn what_cannot_be_done_is_said(guest: &mut Guest) {
 
     let other = guest
         .vm
-        .spawn("exec v4l2-ctl -d /dev/camera --stream-mmap")
+        .spawn("exec sh -c 'exec v4l2-ctl -d /dev/camera --stream-mmap > held 2>&1'")
         .unwrap();
-    guest.vm.run("for n in 1 2 3 4 5 6 7 8 9 10; do v4l2-ctl -d /dev/camera --stream-mmap --stream-count=1 > busy 2>&1; grep -qi busy busy && break; sleep 0.2; done; grep -i busy busy").unwrap();
+    // A sign for each frame.
+    let held =
+        "for n in $(seq 100); do grep -q '<' held && break; sleep 0.2; done; grep -q '<' held";
+    guest.vm.run(held).unwrap();
     guest.edit(&format!("{{{device}}}"));
     guest.wait_for_reason("DeviceBusy");
     guest.vm.run(&format!("kill {other}")).unwrap();
@@ -335,8 +338,14 @@ async fn motion_jpeg_goes_through_byte_for_byte(guest: &mut Guest, nats: &NatsSe
     );
     let consumer = consumer(nats).await;
     let mut stream = frames(&consumer, "desk", "main").await;
-    for _ in 0..10 {
+    let mut seen = 0;
+    while seen < 10 {
         let frame = next(&mut stream).await;
+        // A slow machine may still be at work on the other device's last picture.
+        if seen == 0 && frame.metadata.source != "v4l2:///dev/video9" {
+            continue;
+        }
+        seen += 1;
         assert_eq!(frame.metadata.quality, None);
         assert!(
             originals.contains(frame.jpeg.as_ref()),
