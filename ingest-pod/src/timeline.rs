@@ -10,11 +10,11 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// The timestamp of the next frame, hub time in microseconds, and by how much it had to be moved: one that lies
-    /// before the last frame's becomes the same instant.
+    /// The timestamp of the next frame, hub time in microseconds, and by how much it had to be moved: one that does
+    /// not lie after the last frame's becomes the next microsecond.
     pub fn next(&mut self, epoch: u64, at_us: i64) -> (i64, Duration) {
         let newest = if self.epoch == epoch {
-            self.newest_us.max(at_us)
+            at_us.max(self.newest_us.saturating_add(1))
         } else {
             at_us
         };
@@ -47,7 +47,7 @@ mod tests {
                     newest = i64::MIN;
                 }
                 let (given, moved) = timeline.next(epoch + 1, at);
-                prop_assert_eq!(given, at.max(newest));
+                prop_assert_eq!(given, at.max(newest.saturating_add(1)));
                 prop_assert_eq!(moved.as_micros() as i64, given - at);
                 newest = given;
             }
