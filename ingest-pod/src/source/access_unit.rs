@@ -32,6 +32,8 @@ pub enum Entry {
 pub struct Nature {
     /// Whether decoding can begin here.
     pub entry: Entry,
+    /// Only a message beside the picture says so (SEI), which may belong to a picture that was lost.
+    pub announced: bool,
     /// Others may refer to it.
     pub reference: bool,
 }
@@ -57,6 +59,7 @@ pub fn inspect(coding: Coding, bytes: &[u8]) -> Nature {
     };
     Nature {
         entry,
+        announced: entry != Entry::No && !(seen.closed || seen.open || intra),
         reference: seen.reference,
     }
 }
@@ -243,22 +246,29 @@ mod tests {
     const DISPOSABLE: &[u8] = &[0x01, 0b1010_0000, 0xff];
     /// Recovery point after 4 frames: type 6, size 1, ue 4 is 00101.
     const RECOVERY: &[u8] = &[0x06, 6, 1, 0b0010_1000, 0x80];
+    /// The same at once: ue 0 is 1.
+    const RECOVERED: &[u8] = &[0x06, 6, 1, 0b1100_0000, 0x80];
 
     #[test]
     fn each_kind_of_entry_is_known_in_both_framings() {
-        let table: [(&[&[u8]], Entry, bool); 7] = [
-            (&[SPS, IDR], Entry::Closed, true),
-            (&[PREDICTED], Entry::No, true),
-            (&[DISPOSABLE], Entry::No, false),
-            (&[INTRA, INTRA], Entry::Intra, true),
+        let table: [(&[&[u8]], Entry, bool, bool); 8] = [
+            (&[SPS, IDR], Entry::Closed, false, true),
+            (&[PREDICTED], Entry::No, false, true),
+            (&[DISPOSABLE], Entry::No, false, false),
+            (&[INTRA, INTRA], Entry::Intra, false, true),
             // Refresh by slices: one intra slice makes no entry.
-            (&[INTRA, PREDICTED], Entry::No, true),
-            (&[RECOVERY, PREDICTED], Entry::Gradual(4), true),
-            (&[SPS], Entry::No, false),
+            (&[INTRA, PREDICTED], Entry::No, false, true),
+            (&[RECOVERY, PREDICTED], Entry::Gradual(4), true, true),
+            (&[RECOVERED, PREDICTED], Entry::Open, true, true),
+            (&[SPS], Entry::No, false, false),
         ];
-        for (units, entry, reference) in table {
+        for (units, entry, announced, reference) in table {
             for bytes in [stream(units), lengths(units)] {
-                let expected = Nature { entry, reference };
+                let expected = Nature {
+                    entry,
+                    announced,
+                    reference,
+                };
                 assert_eq!(inspect(Coding::H264, &bytes), expected, "{bytes:x?}");
             }
         }

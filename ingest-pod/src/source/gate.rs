@@ -107,9 +107,8 @@ impl Gate {
         if self.state().pictured {
             return Probed::Picture;
         }
-        // GstVideoDecoder drains at the begin of a still frame, after which it knows no reference any more.
         if let Some(entry) = self.entry.upgrade() {
-            entry.send_event(gst_video::StillFrameEvent::builder(true).build());
+            drain(&entry);
         }
         if self.state().pictured {
             Probed::AfterDrain
@@ -127,4 +126,10 @@ impl Gate {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Lets a decoder with this sink pad give away the pictures that it still has, after which it knows no reference any
+/// more: `GstVideoDecoder` does so at the begin of a still frame.
+pub fn drain(entry: &gst::Pad) {
+    entry.send_event(gst_video::StillFrameEvent::builder(true).build());
 }

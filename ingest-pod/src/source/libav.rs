@@ -14,6 +14,9 @@ thread_local! {
 /// What libav says, as news and not as an error, of each picture of which it made up blocks.
 const CONCEALING: &str = "concealing";
 
+/// What libav says when `GStreamer` has no buffer for a picture.
+const NO_ROOM: &str = "get_buffer() failed";
+
 /// Errors that speak of bytes that make no sense; all others are about pictures that are missing.
 const BROKEN: [&str; 5] = [
     "error while decoding",
@@ -53,7 +56,9 @@ pub fn listen() {
 
 fn note(error: bool, message: &str) {
     let broken = || BROKEN.iter().any(|word| message.contains(word));
-    let trouble = if message.starts_with(CONCEALING) || (error && broken()) {
+    let trouble = if error && message.contains(NO_ROOM) {
+        Trouble::NoRoom
+    } else if message.starts_with(CONCEALING) || (error && broken()) {
         Trouble::Broken
     } else if error {
         Trouble::Missing
@@ -84,6 +89,9 @@ mod tests {
         assert_eq!(take(), None);
         note(false, "concealing 60 DC, 60 AC, 60 MV errors in P frame");
         assert_eq!(take(), Some(Trouble::Broken));
+        note(true, "get_buffer() failed");
+        note(true, "decode_slice_header error");
+        assert_eq!(take(), Some(Trouble::NoRoom));
         assert_eq!(take(), None);
     }
 }

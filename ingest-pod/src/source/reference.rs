@@ -51,6 +51,8 @@ pub enum Trouble {
     Missing,
     /// The bytes themselves could not be decoded.
     Broken,
+    /// There was no memory for the picture, and nothing was decoded.
+    NoRoom,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +136,10 @@ impl ReferenceGuard {
         if unit.after_loss {
             self.lose(now);
         }
-        self.enter(unit);
+        // A lost picture leaves its SEI behind, in front of the next one.
+        if !(unit.after_loss && unit.nature.announced) {
+            self.enter(unit);
+        }
         match self.state {
             State::Waiting(since) if !self.announces && now.duration_since(since) > PATIENCE => {
                 self.state = State::Guessing(now);
@@ -200,7 +205,7 @@ impl ReferenceGuard {
                 forgiving: false, ..
             } => true,
             State::Clean { .. } | State::Refreshing(_) | State::Guessing(_) => {
-                trouble == Trouble::Broken
+                trouble >= Trouble::Broken
             }
         };
         if grave {
@@ -227,6 +232,7 @@ mod tests {
         Unit {
             nature: Nature {
                 entry,
+                announced: false,
                 reference: true,
             },
             pts: Some(ClockTime::from_mseconds(pts)),
@@ -343,6 +349,7 @@ mod tests {
         let start = Instant::now();
         let nature = |entry| Nature {
             entry,
+            announced: false,
             reference: true,
         };
         let mut guard = ReferenceGuard::new(start);
@@ -356,6 +363,24 @@ mod tests {
         assert_eq!(judged(Entry::Intra, 10), Entry::No);
         assert_eq!(judged(Entry::Intra, 12), Entry::Open);
         assert_eq!(judged(Entry::Gradual(3), 13), Entry::Gradual(3));
+    }
+
+    #[test]
+    fn what_a_lost_picture_announced_is_not_taken_for_a_word_of_the_next_one() {
+        let now = Instant::now();
+        for entry in [Entry::Open, Entry::Gradual(1)] {
+            let mut announced = unit(entry, 2);
+            announced.nature.announced = true;
+            let mut guard = ReferenceGuard::new(now);
+            let hold = Verdict::Hold(NO_REFERENCE);
+            assert_eq!(guard.admit(lost(announced), now), hold);
+            assert_eq!(guard.admit(delta(3), now), hold);
+            assert_ne!(guard.admit(announced, now), hold);
+        }
+        // A picture shows by itself that it refers to no other.
+        let mut guard = ReferenceGuard::new(now);
+        let intra = lost(unit(Entry::Open, 2));
+        assert_eq!(guard.admit(intra, now), Verdict::Clean);
     }
 
     #[test]

@@ -9,9 +9,9 @@ use super::access_unit::{Coding, Entry, Nature, inspect};
 use super::arrivals::Arrivals;
 use super::continuity::{Carried, Continuity, Packet};
 use super::decode::Pace;
-use super::gate::Gate;
+use super::gate::{Gate, drain};
 use super::libav;
-use super::reference::{NO_REFERENCE, ReferenceGuard, Unit, Verdict};
+use super::reference::{NO_REFERENCE, ReferenceGuard, Trouble, Unit, Verdict};
 
 /// An access unit that waits longer than this for the decoder is given up, with all that depend on it.
 const MAX_LAG: Duration = Duration::from_secs(1);
@@ -46,6 +46,7 @@ impl Coded {
             Self::Nal(coding) => Some(inspect(coding, &buffer.map_readable().ok()?)),
             Self::Other => Some(Nature {
                 entry: if delta { Entry::No } else { Entry::Closed },
+                announced: false,
                 reference: true,
             }),
         }
@@ -62,10 +63,17 @@ pub struct Watch {
     decoding: Arc<Mutex<Decoding>>,
 }
 
-/// The guard, and the access unit that the decoder has just been given.
+/// The guard, and what the decoder has been given.
 struct Decoding {
     guard: ReferenceGuard,
-    last: Option<gst::ClockTime>,
+    /// Access units that came from the camera so far.
+    received: u64,
+    /// The number of the last one that the decoder got, and its time.
+    last: Option<(u64, Option<gst::ClockTime>)>,
+    /// Pictures shown before this refer to what an empty decoder does not have.
+    from: Option<gst::ClockTime>,
+    /// It is about to begin with what is in `last`.
+    begins: bool,
 }
 
 impl Watch {
@@ -83,7 +91,10 @@ impl Watch {
             gate,
             decoding: Arc::new(Mutex::new(Decoding {
                 guard: ReferenceGuard::new(Instant::now()),
+                received: 0,
                 last: None,
+                from: None,
+                begins: false,
             })),
         }
     }
@@ -93,10 +104,11 @@ impl Watch {
     pub fn exit_of_parser(&self, exit: &gst::Pad) {
         let watch = self.clone();
         exit.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-            match info.buffer() {
+            if info.buffer_mut().is_none_or(|buffer| watch.admits(buffer)) {
+                gst::PadProbeReturn::Ok
+            } else {
                 // Not `Drop`: GStreamer 1.22 then complains of each buffer that the binding has freed already.
-                Some(buffer) if !watch.admits(buffer) => gst::PadProbeReturn::Handled,
-                _ => gst::PadProbeReturn::Ok,
+                gst::PadProbeReturn::Handled
             }
         });
     }
@@ -109,9 +121,9 @@ impl Watch {
             return;
         };
         let watch = self.clone();
-        entry.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        entry.add_probe(gst::PadProbeType::BUFFER, move |entry, info| {
             match info.buffer() {
-                Some(buffer) if !watch.enters(buffer) => gst::PadProbeReturn::Handled,
+                Some(buffer) if !watch.enters(entry, buffer) => gst::PadProbeReturn::Handled,
                 _ => gst::PadProbeReturn::Ok,
             }
         });
@@ -126,7 +138,7 @@ impl Watch {
         });
     }
 
-    fn admits(&self, buffer: &gst::Buffer) -> bool {
+    fn admits(&self, buffer: &mut gst::Buffer) -> bool {
         let pts = buffer.pts();
         let lag = self.arrivals.complete(pts);
         if self.pace == Pace::Stored {
@@ -139,6 +151,7 @@ impl Watch {
             }
             return !incomplete;
         };
+        self.number(buffer);
         let catching_up = self.gate.as_ref().is_some_and(|gate| gate.is_catching_up());
         let now = Instant::now();
         let mut decoding = self.decoding();
@@ -170,20 +183,63 @@ impl Watch {
             .is_none_or(|gate| gate.admit(buffer, key, lag))
     }
 
+    /// Numbers an access unit, so that it can be seen at the decoder whether one before it is missing.
+    fn number(&self, buffer: &mut gst::Buffer) {
+        let mut decoding = self.decoding();
+        decoding.received += 1;
+        buffer.make_mut().set_offset(decoding.received);
+    }
+
     /// Whether an access unit that was admitted still has all that it refers to: those that the gate kept were admitted
     /// before the decoder had seen the ones before them.
-    fn enters(&self, buffer: &gst::BufferRef) -> bool {
+    fn enters(&self, entry: &gst::Pad, buffer: &gst::Buffer) -> bool {
+        let (number, pts) = (buffer.offset(), buffer.pts());
         let mut decoding = self.decoding();
         self.hear(&mut decoding);
-        if self.pace != Pace::Stored && decoding.guard.waiting_since().is_some() {
+        let begins = if self.pace == Pace::Stored || decoding.begins {
+            None
+        } else if decoding.guard.waiting_since().is_some() || pts < decoding.from {
             self.arrivals.held_back(NO_REFERENCE);
             return false;
+        } else {
+            let follows = decoding.last.is_some_and(|(last, _)| last + 1 == number);
+            let nature = self.coded.nature(buffer).filter(|_| !follows);
+            nature.map(|nature| decoding.guard.judge(nature, Instant::now()).entry)
+        };
+        decoding.last = Some((number, pts));
+        match begins {
+            Some(Entry::Open) => {
+                decoding.from = pts;
+                decoding.begins = true;
+                // What comes out of the decoder goes through `shows`, which locks.
+                drop(decoding);
+                return !self.begins_anew(entry, buffer);
+            }
+            Some(Entry::Closed) => decoding.from = None,
+            Some(Entry::Intra | Entry::Gradual(_) | Entry::No) | None => {}
         }
-        decoding.last = buffer.pts();
         drop(decoding);
         if let Some(gate) = &self.gate {
             gate.decoding();
         }
+        true
+    }
+
+    /// Gives an access unit to a decoder that forgets all that was before: else it puts pictures in the place of those
+    /// that are missing, orders them wrongly, and refers to them without a word. Returns whether it was decoded.
+    ///
+    /// `GStreamer` 1.22 fails at it when libav makes up more pictures for the gap before than it keeps, and has no gap
+    /// to fill when it gets the same again.
+    fn begins_anew(&self, entry: &gst::Pad, buffer: &gst::Buffer) -> bool {
+        drain(entry);
+        let _ = entry.chain(buffer.clone());
+        let mut decoding = self.decoding();
+        decoding.begins = false;
+        let trouble = libav::take();
+        if trouble == Some(Trouble::NoRoom) {
+            return false;
+        }
+        self.heard(&mut decoding, trouble);
         true
     }
 
@@ -207,10 +263,15 @@ impl Watch {
 
     /// Hears what the decoder complained of while it had the last access unit.
     fn hear(&self, decoding: &mut Decoding) {
-        if let Some(trouble) = libav::take()
+        self.heard(decoding, libav::take());
+    }
+
+    fn heard(&self, decoding: &mut Decoding, trouble: Option<Trouble>) {
+        if let Some(trouble) = trouble
             && decoding.guard.trouble(trouble, Instant::now())
         {
-            self.arrivals.marks.unclean(decoding.last, "concealed");
+            let last = decoding.last.and_then(|(_, pts)| pts);
+            self.arrivals.marks.unclean(last, "concealed");
         }
     }
 

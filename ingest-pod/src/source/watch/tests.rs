@@ -74,39 +74,66 @@ impl Film {
         }
     }
 
-    /// An access unit with half of its last slice.
-    fn cut(&self, n: usize) -> gst::Buffer {
-        let bytes = self.units[n].map_readable().unwrap();
+    /// Where the last NAL unit of an access unit begins, with the four bytes of its length.
+    fn last_nal_unit(bytes: &[u8]) -> usize {
         let length = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
         let mut last = 0;
         while last + 4 + length(last) < bytes.len() {
             last += 4 + length(last);
         }
-        let half = length(last) / 2;
-        let kept = [
-            &bytes[..last],
-            &(half as u32).to_be_bytes(),
-            &bytes[last + 4..last + 4 + half],
-        ];
-        let mut cut = gst::Buffer::from_slice(kept.concat());
-        let flags = gst::BufferCopyFlags::TIMESTAMPS | gst::BufferCopyFlags::FLAGS;
-        self.units[n]
-            .copy_into(cut.get_mut().unwrap(), flags, ..)
-            .unwrap();
-        cut
+        last
     }
 
-    /// What a camera shows that sends `unit` of each number, while so much is wanted of it.
+    /// Other bytes with the time of an access unit.
+    fn timed(&self, n: usize, bytes: Vec<u8>) -> gst::Buffer {
+        let mut unit = gst::Buffer::from_slice(bytes);
+        let flags = gst::BufferCopyFlags::TIMESTAMPS | gst::BufferCopyFlags::FLAGS;
+        self.units[n]
+            .copy_into(unit.get_mut().unwrap(), flags, ..)
+            .unwrap();
+        unit
+    }
+
+    /// An access unit with half of its last slice.
+    fn cut(&self, n: usize) -> gst::Buffer {
+        let bytes = self.units[n].map_readable().unwrap();
+        let last = Self::last_nal_unit(&bytes);
+        let half = (bytes.len() - last - 4) / 2;
+        let length = (half as u32).to_be_bytes();
+        let kept = [&bytes[..last], &length, &bytes[last + 4..last + 4 + half]];
+        self.timed(n, kept.concat())
+    }
+
+    /// The first access unit behind a lost one.
+    fn after_loss(&self, n: usize) -> gst::Buffer {
+        let mut unit = self.units[n].clone();
+        unit.make_mut().set_flags(gst::BufferFlags::DISCONT);
+        unit
+    }
+
+    /// The same, with what is left of the lost one when only its slice is lost.
+    fn after_lost_slice(&self, n: usize) -> gst::Buffer {
+        let lost = self.units[n - 1].map_readable().unwrap();
+        let bytes = self.units[n].map_readable().unwrap();
+        let left = &lost[..Self::last_nal_unit(&lost)];
+        let mut unit = self.timed(n, [left, &bytes].concat());
+        unit.make_mut().set_flags(gst::BufferFlags::DISCONT);
+        unit
+    }
+
+    /// What a camera shows that sends `unit` of each number, if there is one, while so much is wanted of it.
     fn shown(
         &self,
         count: usize,
         want: impl Fn(usize) -> Want,
-        unit: impl Fn(usize) -> gst::Buffer,
+        unit: impl Fn(usize) -> Option<gst::Buffer>,
     ) -> Pictures {
         let mut bench = Bench::new(self);
         for n in 0..count {
             *bench.viewer.0.lock().unwrap() = want(n);
-            bench.push(unit(n));
+            if let Some(unit) = unit(n) {
+                bench.push(unit);
+            }
         }
         bench.shown
     }
@@ -159,31 +186,80 @@ impl Bench {
 /// Key frames of the clips come every 25.
 const UNITS: usize = 110;
 
+/// A clip, and its pictures when nothing is lost.
+fn whole(name: &str) -> (Film, Pictures) {
+    let film = Film::load(name);
+    let truth = film.shown(UNITS + 10, |_| Want::All, |n| Some(film.units[n].clone()));
+    assert!(truth.len() > UNITS, "{name}: {}", truth.len());
+    (film, truth)
+}
+
+fn assert_of_it(truth: &Pictures, shown: Pictures, at_least: usize, what: &str) {
+    assert!(shown.len() >= at_least, "{what}: {} pictures", shown.len());
+    for (pts, picture) in shown {
+        assert!(truth[&pts] == picture, "{what}: made up at {pts:?}");
+    }
+}
+
 #[test]
 fn nobody_who_wakes_a_camera_is_shown_what_refers_to_a_damaged_access_unit() {
     for name in ["pattern-h264.mp4", "pattern-h264-bframes.mp4"] {
-        let film = Film::load(name);
-        let whole = |n: usize| film.units[n].clone();
-        let truth = film.shown(UNITS + 10, |_| Want::All, whole);
-        assert!(truth.len() > UNITS, "{name}: {}", truth.len());
+        let (film, truth) = whole(name);
         for damaged in [52, 60] {
             for woken in damaged..77 {
                 let want = |n| match n {
                     30.. if n < woken => Want::Nothing,
                     _ => Want::All,
                 };
-                let unit = |n| {
-                    if n == damaged { film.cut(n) } else { whole(n) }
+                let unit = |n: usize| match n {
+                    _ if n == damaged => Some(film.cut(n)),
+                    _ => Some(film.units[n].clone()),
                 };
                 let shown = film.shown(UNITS, want, unit);
-                assert!(shown.len() > 30, "{name}: {}", shown.len());
-                for (pts, picture) in shown {
-                    assert!(
-                        truth[&pts] == picture,
-                        "{name}, {damaged} damaged, woken at {woken}: made up at {pts:?}"
-                    );
-                }
+                let what = format!("{name}, {damaged} damaged, woken at {woken}");
+                assert_of_it(&truth, shown, 55, &what);
             }
         }
+    }
+}
+
+#[test]
+fn after_a_loss_the_next_key_frame_is_a_new_begin_and_nothing_refers_to_what_was_before() {
+    let (film, truth) = whole("pattern-h264-bframes.mp4");
+    for lost in 26..75 {
+        let unit = |n: usize| match n {
+            _ if n == lost => None,
+            _ if n == lost + 1 => Some(film.after_loss(n)),
+            _ => Some(film.units[n].clone()),
+        };
+        let shown = film.shown(UNITS, |_| Want::All, unit);
+        assert_of_it(&truth, shown, 80, &format!("{lost} lost"));
+    }
+}
+
+#[test]
+fn who_joins_between_two_key_frames_sees_all_from_the_next_one_on() {
+    for (name, seen) in [("pattern-h264.mp4", 35), ("pattern-h264-bframes.mp4", 33)] {
+        let (film, truth) = whole(name);
+        for begin in 51..75 {
+            let unit = |n: usize| (n >= begin).then(|| film.units[n].clone());
+            let shown = film.shown(UNITS, |_| Want::All, unit);
+            assert_of_it(&truth, shown, seen, &format!("{name} from {begin} on"));
+        }
+    }
+}
+
+#[test]
+fn the_recovery_point_of_a_lost_picture_is_none_of_the_next_one() {
+    for name in ["pattern-h264-bframes.mp4", "pattern-h264-refresh.mp4"] {
+        let (film, truth) = whole(name);
+        let unit = |n: usize| match n {
+            50 => None,
+            51 => Some(film.after_lost_slice(n)),
+            _ => Some(film.units[n].clone()),
+        };
+        let shown = film.shown(UNITS, |_| Want::All, unit);
+        assert!(!shown.contains_key(&film.units[51].pts()), "{name}");
+        assert_of_it(&truth, shown, 60, name);
     }
 }
