@@ -1,8 +1,11 @@
 //! Where the tests find footage, servers and the workspace's own programs.
 
 use std::env;
+use std::hash::{BuildHasher, RandomState};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -71,17 +74,38 @@ pub fn target_bin(name: &str) -> Result<PathBuf> {
     bail!("the program {name} is not built: run cargo build --workspace --bins")
 }
 
-/// A TCP port of 127.0.0.1 that nobody used a moment ago.
+/// A TCP port of 127.0.0.1 that nobody uses.
 ///
-/// Another program may take it before the caller does; servers that can choose a port themselves should.
+/// The kernel gives it to no outgoing connection and to no server that leaves the choice to it, and this process gives it
+/// out once, so that it is still free when the caller's server takes it. Servers that can choose a port themselves should.
 pub fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free TCP port")?;
-    Ok(listener.local_addr()?.port())
+    // Below the range that the kernel gives from (ip_local_port_range).
+    const PORTS: std::ops::Range<u16> = 20_000..30_000;
+    static NEXT: LazyLock<AtomicU64> =
+        LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(())));
+    PORTS
+        .map(|_| {
+            let drawn = NEXT.fetch_add(1, Ordering::Relaxed) % u64::from(PORTS.end - PORTS.start);
+            PORTS.start + drawn as u16
+        })
+        .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+        .context("no free TCP port")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_free_port_is_one_that_the_kernel_or_we_give_to_somebody_else() {
+        let ports: Vec<u16> = (0..50).map(|_| free_port().unwrap()).collect();
+        let distinct: BTreeSet<u16> = ports.iter().copied().collect();
+        assert_eq!(distinct.len(), ports.len());
+        let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+        let first: u16 = range.split_whitespace().next().unwrap().parse().unwrap();
+        assert!(distinct.iter().all(|&port| port < first), "{range}");
+    }
 
     #[test]
     fn a_missing_clip_names_the_remedy() {

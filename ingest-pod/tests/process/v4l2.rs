@@ -346,7 +346,7 @@ async fn motion_jpeg_goes_through_byte_for_byte(guest: &mut Guest, nats: &NatsSe
             continue;
         }
         seen += 1;
-        assert_eq!(frame.metadata.quality, None);
+        assert_eq!(frame.metadata.quality, None, "{:?}", frame.metadata);
         assert!(
             originals.contains(frame.jpeg.as_ref()),
             "a JPEG of {} bytes that the film does not have",
