@@ -244,7 +244,7 @@ impl Sources {
 
     fn wait_for_change(&self, stop: &Stop) {
         while !stop.wait(Duration::from_secs(1)) {
-            self.report.alive(false);
+            self.report.alive(None);
         }
     }
 
@@ -259,7 +259,7 @@ impl Sources {
             if left.is_zero() {
                 return false;
             }
-            self.report.alive(false);
+            self.report.alive(None);
         }
     }
 }

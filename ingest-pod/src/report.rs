@@ -223,23 +223,21 @@ impl Report {
         board.source.height = described.height;
     }
 
-    /// A sign of life of the source's thread; with an access unit, of the camera too.
-    pub fn alive(&self, access_unit: bool) {
-        let now = Instant::now();
+    /// A sign of life of the source's thread; with the time at which an access unit was whole, of the camera too.
+    pub fn alive(&self, access_unit: Option<Instant>) {
         let mut board = self.board();
-        board.heartbeat = now;
-        if access_unit {
-            self.access_unit(&mut board, now);
+        board.heartbeat = Instant::now();
+        if let Some(at) = access_unit {
+            self.access_unit(&mut board, at);
         }
     }
 
     /// A sign of life of the fallbacks' thread while it reads one; with an access unit, of the one in use.
-    pub fn standby_alive(&self, access_unit: bool) {
-        let now = Instant::now();
+    pub fn standby_alive(&self, access_unit: Option<Instant>) {
         let mut board = self.board();
-        board.standby_heartbeat = Some(now);
-        if access_unit {
-            self.access_unit(&mut board, now);
+        board.standby_heartbeat = Some(Instant::now());
+        if let Some(at) = access_unit {
+            self.access_unit(&mut board, at);
         }
     }
 
@@ -248,10 +246,10 @@ impl Report {
         self.board().standby_heartbeat = None;
     }
 
-    fn access_unit(&self, board: &mut Board, now: Instant) {
+    fn access_unit(&self, board: &mut Board, at: Instant) {
         self.metrics.access_units.inc();
-        board.last_access_unit = Some(now);
-        board.arrivals.add(now, 0);
+        board.last_access_unit = Some(at);
+        board.arrivals.add(at, 0);
         if board.source_state != SourceState::Streaming {
             board.source_state = SourceState::Streaming;
         }
@@ -530,122 +528,4 @@ fn round(value: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn identity(instance: &str) -> Identity {
-        Identity {
-            uid: "u".to_owned(),
-            incarnation: 1,
-            started: 1,
-            instance: instance.to_owned(),
-        }
-    }
-
-    #[test]
-    fn a_silent_source_thread_fails_liveness_but_a_fenced_process_does_not() {
-        let report = Report::new("door", identity("a"));
-        let later = Instant::now() + WEDGED_AFTER * 2;
-        assert!(report.is_live(Instant::now()));
-        assert!(!report.is_live(later));
-        let by = identity("b");
-        report.fence(FenceState::Fenced { by }, Claim::None);
-        assert!(report.is_live(later));
-    }
-
-    #[test]
-    fn a_worker_that_is_not_done_when_its_rendition_ends_does_not_bring_it_back() {
-        let report = Report::new("door", identity("a"));
-        let ids = std::collections::HashMap::new();
-        let held_to = HeldTo {
-            level: 1,
-            quality: Some(60),
-            fps: 7.5,
-            width: 320,
-        };
-        let tell = || {
-            report.target_fps("main", 7.5);
-            report.held_to("main", held_to);
-            report.status(&ids).renditions.get("main").cloned()
-        };
-        report.rendition_started("main", 15.0, &Listeners::default());
-        let told = tell().expect("it is there");
-        assert!((told.target_fps - 7.5).abs() < f64::EPSILON && told.load_level == 1);
-        report.rendition_ended("main");
-        assert!(tell().is_none());
-        assert!(
-            !report
-                .metrics
-                .render()
-                .unwrap()
-                .contains("rendition=\"main\"")
-        );
-    }
-
-    #[test]
-    fn a_notice_is_told_until_it_is_over_and_holds_nothing_up() {
-        let report = Report::new("door", identity("a"));
-        let ids = std::collections::HashMap::new();
-        let reason = || report.status(&ids).reason;
-        report.nats(NatsStatus {
-            state: "connected".to_owned(),
-            ..NatsStatus::default()
-        });
-        report.source_state(SourceState::Connecting);
-        report.notice(Some(Fault::transient("Fetching", "1 of 2 MB", "wait")));
-        assert_eq!(reason(), "Fetching");
-        report.notice(Some(Fault::transient("CachedCopy", "old", "look")));
-        report.alive(true);
-        assert_eq!(
-            (reason().as_str(), report.status(&ids).ready),
-            ("CachedCopy", true)
-        );
-        let lost = Fault::transient("ConnectionLost", "5 of 9 bytes came", "look");
-        let stand_in = |own_fault| {
-            Some(StandIn {
-                fallback: 1,
-                own_fault,
-            })
-        };
-        report.stand_in(stand_in(Some(lost.clone())));
-        let message = report.status(&ids).message;
-        assert_eq!(reason(), "FallbackInUse");
-        assert!(message.ends_with("; CachedCopy: old"), "{message}");
-        report.stand_in(None);
-        report.source_address("file", "s3://films/a.mp4");
-        assert_eq!(reason(), "");
-        report.source_state(SourceState::Retrying(lost));
-        assert_eq!(reason(), "ConnectionLost");
-        report.notice(Some(Fault::transient("Fetching", "1 of 2 MB", "wait")));
-        let message = report.status(&ids).message;
-        assert_eq!(reason(), "Fetching");
-        assert!(message.contains("before: ConnectionLost"), "{message}");
-    }
-
-    #[test]
-    fn what_nats_does_not_permit_is_said_and_holds_the_camera_not_ready() {
-        let report = Report::new("door", identity("a"));
-        report.alive(true);
-        report.nats(NatsStatus {
-            state: "connected".to_owned(),
-            ..NatsStatus::default()
-        });
-        let ids = std::collections::HashMap::new();
-        assert!(report.status(&ids).ready);
-        assert!(report.denied("publish to a.frames.door.main"));
-        assert!(
-            !report.denied("publish to a.frames.door.main"),
-            "the same is no news"
-        );
-        let status = report.status(&ids);
-        assert_eq!(
-            (status.reason.as_str(), status.ready),
-            ("NatsDenied", false)
-        );
-        assert!(
-            status.message.contains("frames.door.main"),
-            "{}",
-            status.message
-        );
-    }
-}
+mod tests;

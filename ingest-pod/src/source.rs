@@ -97,8 +97,8 @@ pub trait Outlet: Send + Sync {
     fn decoding(&self, count: u64);
     /// So many access units were not decoded.
     fn held_back(&self, reason: &'static str, count: u64);
-    /// The source is alive (an access unit came); also the thread's heartbeat when `access_unit` is false.
-    fn alive(&self, access_unit: bool);
+    /// A sign of life of the source's thread, and of the source too with the time at which an access unit was whole.
+    fn alive(&self, access_unit: Option<Instant>);
     /// What a person should know of this attempt although it goes on; `None` when that is over.
     fn notice(&self, notice: Option<Fault>);
     /// The clock that ticks are counted on.
@@ -129,7 +129,7 @@ impl Attempt {
             if left <= Duration::from_secs(1) {
                 return false;
             }
-            self.outlet.alive(false);
+            self.outlet.alive(None);
         }
     }
 }

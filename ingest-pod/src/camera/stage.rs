@@ -364,11 +364,12 @@ impl Outlet for SourceOutlet {
         }
     }
 
-    fn alive(&self, access_unit: bool) {
-        let mut in_use = false;
-        if access_unit {
+    fn alive(&self, access_unit: Option<Instant>) {
+        let mut in_use = None;
+        if access_unit.is_some() {
             self.delivered.store(true, Ordering::Relaxed);
-            in_use = self.stage.unit(self, &mut self.stage.inner());
+            let used = self.stage.unit(self, &mut self.stage.inner());
+            in_use = access_unit.filter(|_| used);
         } else if matches!(self.entry, Entry::Fallback(_)) && !self.has_delivered() {
             self.stage.hurry(self);
         }

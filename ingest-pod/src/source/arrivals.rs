@@ -37,6 +37,15 @@ impl Arrival {
     }
 }
 
+/// An access unit that is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// When its last packet came.
+    pub at: Instant,
+    /// From its first packet to its last.
+    pub took: Duration,
+}
+
 /// Arrival times of the access units that are under way, and what was held back.
 #[derive(Debug, Default)]
 pub struct Arrivals {
@@ -54,7 +63,7 @@ struct State {
     interval: Option<Duration>,
     waiting_since: Option<Instant>,
     held_back: Vec<(&'static str, u64)>,
-    received: Vec<Duration>,
+    received: Vec<Received>,
 }
 
 impl Arrivals {
@@ -119,7 +128,7 @@ impl Arrivals {
         }
         let took = now.saturating_duration_since(first);
         if state.received.len() < KEPT {
-            state.received.push(took);
+            state.received.push(Received { at: now, took });
         }
         took
     }
@@ -177,8 +186,8 @@ impl Arrivals {
         }
     }
 
-    /// What was held back and how long receiving took, since the last call.
-    pub fn drain(&self) -> (Vec<(&'static str, u64)>, Vec<Duration>) {
+    /// What was held back and what was received, since the last call.
+    pub fn drain(&self) -> (Vec<(&'static str, u64)>, Vec<Received>) {
         let mut state = self.state();
         (
             std::mem::take(&mut state.held_back),

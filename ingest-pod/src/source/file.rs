@@ -135,7 +135,7 @@ fn open(spec: &FileSpec, attempt: &Attempt) -> Result<Opened, Fault> {
     let _ = running.0.set_state(gst::State::Playing);
     let until = Instant::now() + OPEN_WITHIN;
     loop {
-        attempt.outlet.alive(false);
+        attempt.outlet.alive(None);
         let mut streams = found.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = streams.video.take() {
             let (branch, codec) = opened?;
@@ -201,7 +201,7 @@ impl<'a> Player<'a> {
             if self.attempt.stop.is_stopped() {
                 return Ok(End::Stopped);
             }
-            self.attempt.outlet.alive(false);
+            self.attempt.outlet.alive(None);
             match pull(Some(&self.opened.branch.sink), &self.opened.bus, POLL) {
                 Pulled::Sample(sample) => {
                     if self.show(&sample) {
@@ -269,7 +269,7 @@ impl<'a> Player<'a> {
         if self.attempt.wait_until(turn.at) {
             return true;
         }
-        outlet.alive(true);
+        outlet.alive(Some(Instant::now()));
         self.last = Some(Arc::clone(&content));
         if turn.late {
             outlet.held_back("file_late", 1);
@@ -333,7 +333,7 @@ impl<'a> Player<'a> {
             if self.attempt.wait_until(at) {
                 return End::Stopped;
             }
-            self.attempt.outlet.alive(true);
+            self.attempt.outlet.alive(Some(Instant::now()));
             self.attempt.outlet.frame(Captured {
                 content: Arc::clone(&content),
                 at,

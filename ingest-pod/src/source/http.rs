@@ -79,7 +79,7 @@ pub fn block_on<T>(
 /// Resolves when the attempt is to end; gives signs of life until then.
 async fn stopped(attempt: &Attempt) {
     while !attempt.stop.is_stopped() {
-        attempt.outlet.alive(false);
+        attempt.outlet.alive(None);
         tokio::time::sleep(BEAT).await;
     }
 }
@@ -244,7 +244,7 @@ impl Pictures<'_> {
                     });
                 }
                 outlet.stage("receive", at.elapsed());
-                outlet.alive(true);
+                outlet.alive(Some(Instant::now()));
                 outlet.frame(Captured {
                     content: Arc::new(Content::Jpeg(jpeg)),
                     at,

@@ -191,9 +191,9 @@ impl Session {
             for (reason, count) in held_back {
                 outlet.held_back(reason, count);
             }
-            for took in received {
-                outlet.stage("receive", took);
-                outlet.alive(true);
+            for unit in received {
+                outlet.stage("receive", unit.took);
+                outlet.alive(Some(unit.at));
             }
             if told.elapsed() >= TELL_CLOCK
                 && let Some(clock) = self.arrivals.clock()
@@ -201,7 +201,7 @@ impl Session {
                 told = Instant::now();
                 outlet.clock_health(clock.health());
             }
-            outlet.alive(false);
+            outlet.alive(None);
             if let Some(fault) = stale(spec, &self.arrivals, started) {
                 return End::Failed(fault);
             }

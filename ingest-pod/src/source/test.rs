@@ -47,11 +47,11 @@ pub fn run(size: Size, grid: TickGrid, label: &str, attempt: &Attempt) -> End {
         }
         last = k;
         if outlet.want(Instant::now()) == Want::Nothing {
-            outlet.alive(true);
+            outlet.alive(Some(due));
             continue;
         }
         let picture = Still::copied(&card.draw(k.unsigned_abs(), due_us), &pool);
-        outlet.alive(true);
+        outlet.alive(Some(due));
         outlet.frame(Captured {
             content: Arc::new(Content::Still(picture)),
             at: due,

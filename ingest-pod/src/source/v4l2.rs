@@ -203,7 +203,6 @@ impl Session {
         let decoder = self.branch.decoder.as_deref();
         let mut reader = Reader::default();
         let (started, mut checked) = (Instant::now(), Instant::now());
-        let mut last_seen = None;
         loop {
             if attempt.stop.is_stopped() {
                 return End::Stopped;
@@ -237,12 +236,11 @@ impl Session {
             for (reason, count) in held_back {
                 outlet.held_back(reason, count);
             }
-            for took in received {
-                outlet.stage("receive", took);
+            for unit in received {
+                outlet.stage("receive", unit.took);
+                outlet.alive(Some(unit.at));
             }
-            let newest = self.arrivals.newest();
-            outlet.alive(newest != last_seen);
-            last_seen = newest;
+            outlet.alive(None);
             if let Some(fault) = stale(spec, &self.arrivals, started) {
                 return End::Failed(fault);
             }

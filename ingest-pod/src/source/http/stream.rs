@@ -157,7 +157,7 @@ impl Section {
             }
             if let Some(frame) = pending.take_if(|frame| frame.at <= Instant::now()) {
                 frames += 1;
-                outlet.alive(true);
+                outlet.alive(Some(Instant::now()));
                 outlet.frame(frame);
                 continue;
             }
@@ -237,8 +237,8 @@ impl Section {
         for (reason, count) in held_back {
             attempt.outlet.held_back(reason, count);
         }
-        for took in received {
-            attempt.outlet.stage("receive", took);
+        for unit in received {
+            attempt.outlet.stage("receive", unit.took);
         }
     }
 }

@@ -32,7 +32,7 @@ impl Outlet for Viewer {
     fn stage(&self, _: &'static str, _: Duration) {}
     fn decoding(&self, _: u64) {}
     fn held_back(&self, _: &'static str, _: u64) {}
-    fn alive(&self, _: bool) {}
+    fn alive(&self, _: Option<Instant>) {}
     fn notice(&self, _: Option<Fault>) {}
     fn clock(&self) -> HubClock {
         HubClock::now_anchored()
