@@ -39,8 +39,8 @@ def run(bench):
         steps = (2,) if bench.quick else STEPS
         for number in range(min(ROUNDS, bench.runs)):
             time.sleep(bench.seconds(SETTLE))
-            line = _idle(bench, source, log, children)
-            bench.line(NAME, IDLE, number, {"cameras": count, "fresh": fresh(), **line, **memory(children)})
+            line = _idle(bench, source, log, children, fresh)
+            bench.line(NAME, IDLE, number, {"cameras": count, **line, **memory(children)})
             borne = []
             for watched in steps:
                 line = _step(bench, names[:watched])
@@ -54,15 +54,18 @@ def run(bench):
             steps = borne[-1:] or steps[:1]
 
 
-def _idle(bench, source, log, children):
+def _idle(bench, source, log, children, fresh):
     before = sent_by(source, log)
     cpu, busy, begin = [cpu_of(child.pid) for _, child in children], busy_s(), time.monotonic()
     time.sleep(bench.seconds(WINDOW))
     spent = time.monotonic() - begin
     each = [cpu_of(child.pid) - old for (_, child), old in zip(children, cpu)]
+    busy = busy_s() - busy
+    # First of all: while the cameras write down what they have sent, which takes seconds, they send nothing.
+    healthy = fresh()
     return {
-        "cores": round(sum(each) / spent, 3), "cores_most_of_one": round(max(each) / spent, 4),
-        "machine_cores": round((busy_s() - busy) / spent, 3), **_starved(before, sent_by(source, log)),
+        "fresh": healthy, "cores": round(sum(each) / spent, 3), "cores_most_of_one": round(max(each) / spent, 4),
+        "machine_cores": round(busy / spent, 3), **_starved(before, sent_by(source, log)),
     }  # fmt: skip
 
 
