@@ -70,6 +70,12 @@ impl Soaked {
         let status = self.ingest.wait_ready();
         assert_eq!(status.nats.reconnects, 0, "{status:#?}");
         assert_eq!(status.source.reconnects, 0, "{status:#?}");
+        // A camera's clock may step once in the first seconds, when its first packets were late.
+        let (_, metrics) = self.ingest.get("/metrics").expect("metrics");
+        let settled = |line: &str| {
+            line.starts_with("streamhub_epochs_total{") && line.contains("reason=\"settled\"")
+        };
+        let settled = u64::from(metrics.lines().any(settled));
         for ((rendition, watch), missing) in self.watches.iter().zip(missing) {
             let told = &status.renditions[*rendition];
             let dropped: u64 = told.drops.values().sum();
@@ -87,9 +93,10 @@ impl Soaked {
                 missing <= dropped,
                 "{missing} ids are missing and {dropped} are counted"
             );
-            assert_eq!(
-                tally.epochs, 1,
-                "nothing happened that begins a new numbering"
+            assert!(
+                tally.epochs <= 1 + settled,
+                "{} epochs: nothing happened that begins a new numbering",
+                tally.epochs
             );
         }
     }
