@@ -7,9 +7,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::hub::StreamHub;
+use crate::pod::PodSettings;
 use crate::rendition::Rendition;
 use crate::schema;
 use crate::source::{CameraSource, SourceKind};
+use crate::status::CameraStatus;
 use crate::values::ObjectName;
 
 const DESCRIPTION: &str =
@@ -24,6 +26,14 @@ const DESCRIPTION: &str =
     namespaced,
     shortname = "cam",
     category = "streamhub",
+    status = "CameraStatus",
+    printcolumn = r#"{"name": "Hub", "type": "string", "jsonPath": ".spec.hubRef.name"}"#,
+    printcolumn = r#"{"name": "Source", "type": "string", "jsonPath": ".status.source.kind"}"#,
+    printcolumn = r#"{"name": "State", "type": "string", "jsonPath": ".status.state"}"#,
+    printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.reason"}"#,
+    printcolumn = r#"{"name": "Node", "type": "string", "jsonPath": ".status.node"}"#,
+    printcolumn = r#"{"name": "Since", "type": "date", "jsonPath": ".status.since"}"#,
+    printcolumn = r#"{"name": "Message", "type": "string", "jsonPath": ".status.message", "priority": 1}"#,
     doc = "A camera: where its pictures come from, and the JPEG frames made of them.",
     derive = "PartialEq",
     schema = "manual"
@@ -45,6 +55,10 @@ pub struct CameraSpec {
         "x-kubernetes-list-map-keys" = ["name"],
     ))]
     pub frames: Option<Vec<Rendition>>,
+    /// Where the camera's pod runs and what it may use, in a cluster; what is absent is as the installation says. On
+    /// one machine nothing is made of it.
+    #[serde(default, skip_serializing_if = "PodSettings::is_empty")]
+    pub pod: PodSettings,
 }
 
 impl JsonSchema for Camera {
@@ -53,7 +67,7 @@ impl JsonSchema for Camera {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        schema::root::<CameraSpec>(generator, "Camera", DESCRIPTION, false)
+        schema::root::<CameraSpec, CameraStatus>(generator, "Camera", DESCRIPTION, false)
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::rendition::Rendition;
 use crate::schema::{self, rule, rule_at};
 use crate::secret::SecretRef;
+use crate::status::StreamHubStatus;
 use crate::values::{NatsUrl, ObjectName, SubjectPrefix, SubjectToken, TOKEN_PATTERN, Ttl};
 
 const DESCRIPTION: &str =
@@ -28,6 +29,11 @@ const PREFIX_IS_IMMUTABLE: &str =
     namespaced,
     shortname = "hub",
     category = "streamhub",
+    status = "StreamHubStatus",
+    printcolumn = r#"{"name": "Cameras", "type": "integer", "jsonPath": ".status.cameras.total"}"#,
+    printcolumn = r#"{"name": "Ready", "type": "integer", "jsonPath": ".status.cameras.ready"}"#,
+    printcolumn = r#"{"name": "NATS", "type": "string", "jsonPath": ".status.nats"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#,
     doc = "A hub: the NATS server that a group of cameras publishes to, and what they have in common.",
     derive = "PartialEq",
     schema = "manual"
@@ -130,7 +136,7 @@ impl JsonSchema for StreamHub {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        schema::root::<StreamHubSpec>(generator, "StreamHub", DESCRIPTION, true)
+        schema::root::<StreamHubSpec, StreamHubStatus>(generator, "StreamHub", DESCRIPTION, true)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! * [`Camera`], [`StreamHub`]: the objects a user writes; [`values`]: the types of their fields, valid by construction.
 //! * [`load`], [`parse_camera`], [`parse_hub`]: documents read, completed and validated; [`Problem`]: what is wrong.
+//! * [`CameraStatus`], [`StreamHubStatus`]: what a cluster says about them.
 //! * [`generate`]: the definitions for an API server and the reference for people, made from the types.
 //! * [`spec_hash`]: tells one configuration of a camera from the next.
 //! * [`Secret`]: what `kind: Secret` documents bring on one machine.
@@ -13,20 +14,23 @@ mod hash;
 mod hub;
 mod load;
 mod path;
+mod pod;
 mod problem;
 mod rendition;
 mod schema;
 mod secret;
 mod source;
+mod status;
 pub mod values;
 
 pub use camera::{Camera, CameraSpec, HubRef};
 pub use hash::{fingerprint, spec_hash};
 pub use hub::{FeedbackModule, HubDefaults, NatsServer, StreamHub, StreamHubSpec};
 pub use load::{
-    Documents, Folders, Loaded, Loading, Origin, load, parse, parse_camera, parse_hub, to_yaml,
-    validate_hub_update,
+    Documents, Folders, Loaded, Loading, Origin, camera_from_json, hub_from_json, load, parse,
+    parse_camera, parse_hub, to_yaml, validate_hub_update,
 };
+pub use pod::{PodResources, PodSettings, TaintEffect, Toleration, TolerationOperator};
 pub use problem::Problem;
 pub use rendition::{Floor, Publish, Rendition};
 pub use secret::{Secret, SecretKeyRef, SecretRef, SecretValue};
@@ -35,9 +39,10 @@ pub use source::{
     OnEnd, RtspClock, RtspLocation, RtspSource, Source, SourceKind, TestSource, Transport,
     V4l2Source,
 };
+pub use status::{CameraCounts, CameraStatus, SourceFacts, StreamHubStatus};
 pub use values::{
-    ClockOffset, ControlName, ControlValue, DevicePath, Dimension, FileUri, Fourcc, Fps, HttpUrl,
-    InvalidValue, NatsUrl, ObjectName, Quality, RemoteFile, RtspUrl, SecretKey, SecretName,
+    ClaimName, ClockOffset, ControlName, ControlValue, DevicePath, Dimension, FileUri, Fourcc, Fps, HttpUrl,
+    InvalidValue, LabelKey, LabelValue, NatsUrl, ObjectName, PodClassName, Quality, Quantity, RemoteFile, RtspUrl, SecretKey, SecretName,
     SubjectPrefix, SubjectToken, Ttl,
 };
 

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::check::{self, Definition};
 use crate::{Camera, Problem, Secret, StreamHub};
@@ -114,6 +115,18 @@ pub fn parse_hub(text: &str) -> Result<StreamHub, Vec<Problem>> {
     let documents = parse(text, Path::new("")).into_result()?;
     let others = documents.cameras.len() + documents.secrets.len();
     only(documents.hubs, others, "StreamHub")
+}
+
+/// Completes and validates a Camera that an API server gave.
+///
+/// An API server checks what is written, not what was stored under an older definition.
+pub fn camera_from_json(object: Value) -> Result<Camera, Vec<Problem>> {
+    document::from_json(object, "Camera", Definition::camera())
+}
+
+/// Completes and validates a `StreamHub` that an API server gave.
+pub fn hub_from_json(object: Value) -> Result<StreamHub, Vec<Problem>> {
+    document::from_json(object, "StreamHub", Definition::hub())
 }
 
 fn only<T>(mut objects: Vec<Loaded<T>>, others: usize, kind: &str) -> Result<T, Vec<Problem>> {

@@ -17,10 +17,10 @@ pub(crate) fn rule_at(field: &str, rule: &str, message: &str) -> Value {
     json!({"rule": rule, "message": message, "fieldPath": field})
 }
 
-/// The schema of a whole object: name rules, and the spec as `T` describes it.
+/// The schema of a whole object: name rules, the spec as `T` and the status as `S` describe them.
 ///
 /// Written by hand because kube's derive can restrict neither `metadata.name` nor default a `spec`.
-pub(crate) fn root<T: JsonSchema>(
+pub(crate) fn root<T: JsonSchema, S: JsonSchema>(
     generator: &mut SchemaGenerator,
     kind: &str,
     description: &str,
@@ -39,6 +39,8 @@ pub(crate) fn root<T: JsonSchema>(
         )],
     });
     Plain.transform(&mut spec);
+    let mut status = generator.subschema_for::<S>();
+    Plain.transform(&mut status);
     let mut spec = spec.to_value();
     if let (true, Some(spec)) = (default_spec, spec.as_object_mut()) {
         spec.insert("default".to_owned(), json!({}));
@@ -54,6 +56,7 @@ pub(crate) fn root<T: JsonSchema>(
                 },
             },
             "spec": spec,
+            "status": status,
         }),
     );
     schema

@@ -5,6 +5,7 @@
 mod device;
 mod file_uri;
 mod fps;
+mod kubernetes;
 mod names;
 mod numbers;
 mod offset;
@@ -15,6 +16,7 @@ mod urls;
 pub use device::{ControlName, ControlValue, DevicePath, Fourcc};
 pub use file_uri::{FileUri, RemoteFile};
 pub use fps::Fps;
+pub use kubernetes::{ClaimName, LabelKey, LabelValue, PodClassName, Quantity};
 pub(crate) use names::TOKEN_PATTERN;
 pub use names::{ObjectName, SecretKey, SecretName, SubjectPrefix, SubjectToken};
 pub use numbers::{Dimension, Quality};

@@ -13,6 +13,7 @@ mod reason;
 mod secrets;
 mod steps;
 
+pub use conflict::{Claim, claims};
 pub use key::CameraKey;
 pub use plan::{Facts, Input, Plan, Run, needs_own_nats, plan};
 pub use reason::Reason;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use streamhub_crds::{Camera, NatsUrl, Source, StreamHub, fingerprint, spec_hash};
+use streamhub_crds::{Camera, NatsServer, Source, StreamHub, fingerprint, spec_hash};
 
 use crate::key::CameraKey;
 use crate::reason::Reason;
@@ -34,8 +34,8 @@ pub struct Input<'a> {
     pub hubs: &'a [StreamHub],
     /// What is known of the cameras; one that is not here is new.
     pub facts: &'a BTreeMap<CameraKey, Facts>,
-    /// The installation's own NATS server, for hubs that name none.
-    pub nats: Option<&'a NatsUrl>,
+    /// The installation's own NATS server and what it asks for, for hubs that name no server.
+    pub nats: Option<&'a NatsServer>,
 }
 
 /// What should run, and why the rest does not: every camera is in exactly one of the two.
@@ -60,7 +60,7 @@ pub struct Run {
     /// of what it runs.
     pub config_hash: String,
     /// Changes with what can't be taken over in place: identity, hub, NATS server, kind of source, devices,
-    /// Secrets.
+    /// Secrets. A body has more of its own: where a pod runs, what it mounts.
     pub process_hash: String,
     /// Something is wrong, though it runs on: its hub is gone.
     pub notice: Option<Reason>,
@@ -178,8 +178,10 @@ fn effective_hub(
     };
     hub.metadata.namespace = Some(key.namespace.clone());
     let nats = hub.spec.nats.get_or_insert_default();
-    if nats.url.is_none() {
-        nats.url = input.nats.cloned();
+    if let (None, Some(own)) = (&nats.url, input.nats) {
+        nats.url.clone_from(&own.url);
+        let credentials = &mut nats.credentials_secret_ref;
+        *credentials = credentials.take().or(own.credentials_secret_ref.clone());
     }
     if nats.url.is_none() {
         return Err(Reason::NatsUnknown {

@@ -191,6 +191,16 @@ fn the_largest_camera_and_hub_fit_together_into_128_kib() {
         .collect();
     let module = json!({"events": events, "ttl": ttl, "eventTtl": ttls});
     let modules: serde_json::Map<_, _> = (0..16).map(|n| (token(n), module.clone())).collect();
+    let key_of = |n: usize| format!("{n:02}{}.io/{}", "d".repeat(63 - 4), "k".repeat(62));
+    let amounts: serde_json::Map<_, _> = (0..8)
+        .map(|n| (key_of(n), json!("999999999999999.999999999Ki")))
+        .collect();
+    let labels: serde_json::Map<_, _> = (0..8).map(|n| (key_of(n), json!("v".repeat(63)))).collect();
+    let toleration = json!({"key": key_of(0), "operator": "Equal", "value": "v".repeat(63), "effect": "NoExecute",
+        "tolerationSeconds": 86_400});
+    let pod = json!({"nodeSelector": labels, "tolerations": vec![toleration; 8],
+        "resources": {"requests": amounts, "limits": amounts},
+        "priorityClassName": "p".repeat(253), "runtimeClassName": "r".repeat(253)});
     let name = "h".repeat(45);
     let document = |kind: &str, spec: serde_json::Value| {
         json!({"apiVersion": "streamhub.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}).to_string()
@@ -209,7 +219,7 @@ fn the_largest_camera_and_hub_fit_together_into_128_kib() {
         all["fallbacks"] = json!(vec![source; 4]);
         let camera = document(
             "Camera",
-            json!({"hubRef": {"name": name}, "source": all, "frames": frames}),
+            json!({"hubRef": {"name": name}, "source": all, "frames": frames, "pod": pod}),
         );
         let camera = streamhub_crds::parse_camera(&camera).unwrap();
         let run = &planned(&[camera], &hubs).runs[&key(&name)];

@@ -28,7 +28,7 @@ const HTTP: &str = "source: {http: {url: 'http://h/1'}}";
 const REMOTE: &str = "source: {file: {uri: 's3://films/x.mp4'}}";
 
 /// Field, specification before, specification after.
-const CAMERA: [(&str, &str, &str, Taken); 43] = [
+const CAMERA: [(&str, &str, &str, Taken); 54] = [
     (
         "hubRef.name",
         TEST,
@@ -255,6 +255,72 @@ const CAMERA: [(&str, &str, &str, Taken); 43] = [
         "frames[].floor.width",
         TEST,
         "source: {test: {}}, frames: [{name: main, floor: {width: 320}}]",
+        InPlace,
+    ),
+    (
+        "pod.nodeSelector{}",
+        TEST,
+        "source: {test: {}}, pod: {nodeSelector: {room: a}}",
+        InPlace,
+    ),
+    (
+        "pod.tolerations[].key",
+        TEST,
+        "source: {test: {}}, pod: {tolerations: [{key: a}]}",
+        InPlace,
+    ),
+    (
+        "pod.tolerations[].operator",
+        TEST,
+        "source: {test: {}}, pod: {tolerations: [{operator: Exists}]}",
+        InPlace,
+    ),
+    (
+        "pod.tolerations[].value",
+        TEST,
+        "source: {test: {}}, pod: {tolerations: [{key: a, value: b}]}",
+        InPlace,
+    ),
+    (
+        "pod.tolerations[].effect",
+        TEST,
+        "source: {test: {}}, pod: {tolerations: [{key: a, effect: NoExecute}]}",
+        InPlace,
+    ),
+    (
+        "pod.tolerations[].tolerationSeconds",
+        TEST,
+        "source: {test: {}}, pod: {tolerations: [{key: a, effect: NoExecute, tolerationSeconds: 5}]}",
+        InPlace,
+    ),
+    (
+        "pod.resources.requests{}",
+        TEST,
+        "source: {test: {}}, pod: {resources: {requests: {cpu: 1}}}",
+        InPlace,
+    ),
+    (
+        "pod.resources.limits{}",
+        TEST,
+        "source: {test: {}}, pod: {resources: {limits: {memory: 1Gi}}}",
+        InPlace,
+    ),
+    (
+        "pod.priorityClassName",
+        TEST,
+        "source: {test: {}}, pod: {priorityClassName: high}",
+        InPlace,
+    ),
+    (
+        "pod.runtimeClassName",
+        TEST,
+        "source: {test: {}}, pod: {runtimeClassName: kata}",
+        InPlace,
+    ),
+    (
+        "source.file.claimName",
+        FILE,
+        "source: {file: {uri: x.mp4, claimName: media}}",
         InPlace,
     ),
 ];

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use streamhub_crds::NatsUrl;
+use streamhub_crds::NatsServer;
 use streamhub_plan::{CameraKey, Facts, Input, Plan, needs_own_nats, plan};
 use tokio::sync::{mpsc, watch};
 
@@ -208,15 +208,15 @@ impl Up {
             self.start_nats().await?;
         }
         let facts = self.facts(&cameras)?;
-        let url = self
-            .nats
-            .as_ref()
-            .and_then(|nats| nats.process.url.parse::<NatsUrl>().ok());
+        let own = self.nats.as_ref().map(|nats| NatsServer {
+            url: nats.process.url.parse().ok(),
+            ..NatsServer::default()
+        });
         let input = Input {
             cameras: &cameras,
             hubs: &hubs,
             facts: &facts,
-            nats: url.as_ref(),
+            nats: own.as_ref(),
         };
         let mut plan = plan(&input);
         let sources = Sources {

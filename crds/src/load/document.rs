@@ -69,6 +69,36 @@ pub(super) fn read(node: &Node, file: &FilePath) -> Result<Object, Vec<Problem>>
     }
 }
 
+/// Reads an object that an API server gave: no file, no lines.
+pub(super) fn from_json<T: DeserializeOwned>(
+    mut object: Value,
+    kind: &str,
+    definition: &Definition,
+) -> Result<T, Vec<Problem>> {
+    let name = object
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
+    let problem = |finding: Finding| Problem {
+        kind: Some(kind.to_owned()),
+        name: name.clone(),
+        field: finding.field,
+        value: finding.value,
+        message: finding.message,
+        hint: finding.hint,
+        ..Problem::default()
+    };
+    let findings = check::check(definition, &mut object);
+    if !findings.is_empty() {
+        return Err(findings.into_iter().map(problem).collect());
+    }
+    serde_json::from_value(object).map_err(|error| {
+        // The schema admits nothing that the types refuse; a test holds them together.
+        let path = Path::default().field("spec");
+        vec![problem(Finding::of_rule(&path, error.to_string()))]
+    })
+}
+
 struct Reading<'a> {
     node: &'a Node,
     file: &'a FilePath,

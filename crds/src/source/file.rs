@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::schema::rule_at;
 use crate::secret::SecretRef;
-use crate::values::{FileUri, Fps, HttpUrl};
+use crate::values::{ClaimName, FileUri, Fps, HttpUrl};
 
 const REMOTE: &str = "^(https?|gs|s3)://";
 const IN_A_BUCKET: &str = "^(gs|s3)://";
@@ -24,6 +24,11 @@ const IN_A_BUCKET: &str = "^(gs|s3)://";
         &format!("!has(self.endpoint) || self.uri.matches('{IN_A_BUCKET}')"),
         "only a file at gs:// or s3:// takes an endpoint",
     ),
+    rule_at(
+        ".claimName",
+        &format!("!has(self.claimName) || !self.uri.matches('{REMOTE}')"),
+        "only a file on the machine is on a claim: leave it out for one at http://, https://, gs:// or s3://",
+    ),
 ]))]
 pub struct FileSource {
     /// The file: an absolute path, `file://` and an absolute path, or a path relative to the folder of this document;
@@ -39,6 +44,10 @@ pub struct FileSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxLength" = 255))]
     pub endpoint: Option<HttpUrl>,
+    /// In a cluster, the `PersistentVolumeClaim` in the camera's namespace that the file is on; a relative path begins
+    /// at its root, which is `/media` in the camera's pod. On one machine nothing is made of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_name: Option<ClaimName>,
     /// Rate to play at, in frames per second, written like a rendition's rate; absent = the file's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fps: Option<Fps>,

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use streamhub_crds::{Camera, NatsUrl, StreamHub, parse_camera, parse_hub};
+use streamhub_crds::{Camera, NatsServer, NatsUrl, StreamHub, parse_camera, parse_hub};
 use streamhub_plan::{CameraKey, Facts, Input, Plan, plan};
 
 /// A camera in `default`; `source` and `more` are flow mappings' insides.
@@ -58,10 +58,14 @@ pub fn planned_with(
     facts: &BTreeMap<CameraKey, Facts>,
     nats: Option<&NatsUrl>,
 ) -> Plan {
+    let own = nats.map(|url| NatsServer {
+        url: Some(url.clone()),
+        ..NatsServer::default()
+    });
     plan(&Input {
         cameras,
         hubs,
         facts,
-        nats,
+        nats: own.as_ref(),
     })
 }
