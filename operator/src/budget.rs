@@ -1,0 +1,69 @@
+//! How often a status may be written: a burst of three, then one in ten seconds.
+
+use std::time::{Duration, Instant};
+
+const BURST: u32 = 3;
+const EVERY: Duration = Duration::from_secs(10);
+
+/// What one object may still write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// When all of the burst is there again.
+    full_at: Option<Instant>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { full_at: None }
+    }
+}
+
+impl Budget {
+    /// When the next write may be; `None`: now.
+    pub fn next(&self, now: Instant) -> Option<Instant> {
+        let full_at = self.full_at?;
+        let spare = EVERY * (BURST - 1);
+        let next = full_at.checked_sub(spare)?;
+        (next > now).then_some(next)
+    }
+
+    /// A write was made.
+    pub fn spend(&mut self, now: Instant) {
+        self.full_at = Some(self.full_at.map_or(now, |at| at.max(now)) + EVERY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_of_three_then_one_in_ten_seconds() {
+        let begin = Instant::now() + Duration::from_secs(1000);
+        let (mut budget, mut written) = (Budget::default(), Vec::new());
+        for second in 0..60 {
+            let now = begin + Duration::from_secs(second);
+            while budget.next(now).is_none() {
+                budget.spend(now);
+                written.push(second);
+            }
+        }
+        assert_eq!(written, [0, 0, 0, 10, 20, 30, 40, 50]);
+    }
+
+    #[test]
+    fn after_a_rest_the_burst_is_there_again() {
+        let begin = Instant::now() + Duration::from_secs(1000);
+        let mut budget = Budget::default();
+        for _ in 0..3 {
+            budget.spend(begin);
+        }
+        let later = begin + Duration::from_secs(30);
+        let burst = (0..9).take_while(|_| {
+            let may = budget.next(later).is_none();
+            budget.spend(later);
+            may
+        });
+        assert_eq!(burst.count(), 3);
+    }
+}

@@ -1,0 +1,292 @@
+//! Carries one step out. Every write says which object it is for, so that of two operators one at most succeeds.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use either::Either;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::Status;
+use serde_json::{Value, json};
+use streamhub_crds::CameraStatus;
+use streamhub_plan::Run;
+
+use super::build;
+use super::decide::{Now, Step, Why};
+use super::dereference::Observed;
+use super::memory::{Memory, lock};
+use super::picture::{NAME_TAKEN, Picture};
+use super::refusal::{Answer, Refusal};
+use super::status;
+use super::verdict::Verdict;
+use crate::backoff::Backoff;
+use crate::context::Context;
+use crate::error::Error;
+use crate::names;
+use crate::world::{CameraObject, NodeFacts, PodFacts};
+
+/// A pod that lived this long was well: what ends it is a new beginning.
+const WAS_WELL: Duration = Duration::from_secs(300);
+
+/// Carries one step out.
+pub(super) async fn apply(context: &Context, observed: &Observed, step: &Step, memory: &Mutex<Memory>) -> Result<(), Error> {
+    let doing = Doing {
+        context,
+        observed,
+        memory,
+    };
+    match (step, observed.own_pod(), &observed.verdict) {
+        (Step::Create, _, Verdict::Run(run)) => doing.create(run).await,
+        (Step::Patch, Some(pod), Verdict::Run(run)) => doing.patch(pod, run).await,
+        (Step::Delete(why), Some(pod), _) => doing.delete(pod, why).await,
+        (Step::ForceDelete { node }, Some(pod), _) => doing.force_delete(pod, node).await,
+        _ => Ok(()),
+    }
+}
+
+/// Writes the status of a Camera, over the version of it that was seen.
+pub(super) async fn write_status(context: &Context, camera: &CameraObject, status: &CameraStatus) -> Result<(), Error> {
+    let json = |status: &CameraStatus| serde_json::to_value(status).unwrap_or_default();
+    let body = json!({
+        "metadata": {"uid": camera.uid, "resourceVersion": camera.version},
+        "status": difference(&json(&camera.status), &json(status)),
+    });
+    let api = context.camera_api(&camera.key.namespace);
+    let written = api
+        .patch_status(&camera.key.name, &parameters(), &Patch::Merge(&body))
+        .await
+        .map_err(Error::at("write the status of the Camera"))?;
+    context.metrics.wrote("camera-status");
+    context.tell(|world| world.set_camera(written, false));
+    Ok(())
+}
+
+struct Doing<'a> {
+    context: &'a Context,
+    observed: &'a Observed,
+    memory: &'a Mutex<Memory>,
+}
+
+impl Doing<'_> {
+    /// First the incarnation is raised, then the pod is made: who breaks off in between has only used a number up.
+    async fn create(&self, run: &Run) -> Result<(), Error> {
+        let camera = &self.observed.camera;
+        let unused = lock(self.memory).unused_incarnation.filter(|unused| Some(*unused) == camera.status.incarnation);
+        let incarnation = match unused {
+            Some(unused) => unused,
+            None => self.raise().await?,
+        };
+        let recipe = &self.context.settings.pods;
+        let pod = build::pod(run, recipe, incarnation);
+        match self.pods().create(&PostParams::default(), &pod).await {
+            Ok(pod) => {
+                self.made();
+                self.context.metrics.wrote("pod-created");
+                tracing::info!(camera = %camera.key, incarnation, "pod made");
+                self.context.tell(|world| world.set_pod(pod, false));
+                let note = format!("made pod {}", names::pod(&camera.key.name));
+                self.context.events.normal(camera, "PodCreated", &note).await;
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) => self.not_made(status).await,
+            Err(error) => Err(Error::at("make the pod")(error)),
+        }
+    }
+
+    async fn raise(&self) -> Result<u64, Error> {
+        let camera = &self.observed.camera;
+        let now = Now::read();
+        let incarnation = camera.status.incarnation.map_or(0, |old| old + 1).max(now.millis);
+        let starting = Picture {
+            state: "Starting",
+            ..Picture::default()
+        };
+        let mut status = status::status(self.observed, &lock(self.memory), &starting, now.millis);
+        status.incarnation = Some(incarnation);
+        status.pod = Some(names::pod(&camera.key.name));
+        write_status(self.context, camera, &status).await?;
+        let mut memory = lock(self.memory);
+        memory.budget.spend(now.instant);
+        memory.unused_incarnation = Some(incarnation);
+        Ok(incarnation)
+    }
+
+    fn made(&self) {
+        let mut memory = lock(self.memory);
+        memory.unused_incarnation = None;
+        memory.refusal = None;
+        memory.refusals = 0;
+        memory.not_before = None;
+    }
+
+    async fn not_made(&self, status: Box<Status>) -> Result<(), Error> {
+        let camera = &self.observed.camera;
+        let refusal = match Answer::of(&status) {
+            Answer::Leaving => return Ok(()),
+            Answer::Unclear => {
+                // It may be there all the same, with this number.
+                lock(self.memory).unused_incarnation = None;
+                return Err(Error::at("make the pod")(kube::Error::Api(status)));
+            }
+            Answer::Refused(refusal) => refusal,
+            Answer::Taken => match self.who_has_the_name().await? {
+                Some(refusal) => refusal,
+                None => return Ok(()),
+            },
+        };
+        tracing::warn!(camera = %camera.key, reason = refusal.reason, message = refusal.message, "no pod");
+        let mut memory = lock(self.memory);
+        memory.refusals += 1;
+        memory.not_before = Some(Now::read().instant + Backoff::REMAKE.jittered(memory.refusals));
+        memory.refusal = Some(refusal);
+        Ok(())
+    }
+
+    /// Ours, which the watch has not told yet, or which has lost its labels; or another's.
+    async fn who_has_the_name(&self) -> Result<Option<Refusal>, Error> {
+        let camera = &self.observed.camera;
+        let name = names::pod(&camera.key.name);
+        lock(self.memory).unused_incarnation = None;
+        let Some(found) = self.pods().get_opt(&name).await.map_err(Error::at("look at the pod"))? else {
+            return Ok(None);
+        };
+        let facts = PodFacts::new(found.clone()).map(|(_, facts)| facts).unwrap_or_default();
+        if facts.owner.as_deref() == Some(camera.uid.as_str()) {
+            if let Verdict::Run(run) = &self.observed.verdict {
+                self.patch(&facts, run).await?;
+            }
+            return Ok(None);
+        }
+        Ok(Some(Refusal {
+            reason: "NameTaken",
+            message: NAME_TAKEN.to_owned(),
+            stalled: true,
+        }))
+    }
+
+    async fn patch(&self, pod: &PodFacts, run: &Run) -> Result<(), Error> {
+        let camera = &self.observed.camera;
+        let wanted = build::wanted(run, &self.context.settings.pods);
+        let body = json!({"metadata": {
+            "uid": pod.uid,
+            "resourceVersion": pod.version,
+            "labels": wanted.labels,
+            "annotations": wanted.annotations,
+        }});
+        let name = names::pod(&camera.key.name);
+        let patched = self
+            .pods()
+            .patch(&name, &parameters(), &Patch::Merge(&body))
+            .await
+            .map_err(Error::at("give the pod its configuration"))?;
+        lock(self.memory).patched = Some(Now::read().instant);
+        self.context.metrics.wrote("pod-patched");
+        tracing::info!(camera = %camera.key, hash = wanted.config_hash, "new configuration given to the pod");
+        self.context.tell(|world| world.set_pod(patched, false));
+        Ok(())
+    }
+
+    async fn delete(&self, pod: &PodFacts, why: &Why) -> Result<(), Error> {
+        let camera = &self.observed.camera;
+        self.remove(pod, None).await?;
+        let (reason, note, trouble) = match why {
+            Why::Refused(word) => ("PodDeleted", format!("the camera must not run: {word}"), false),
+            Why::Ended(how) => {
+                self.ended(how);
+                ("PodEnded", format!("{how}; it is made anew"), true)
+            }
+            Why::Changed => ("PodReplaced", "what changed needs a new pod".to_owned(), false),
+        };
+        tracing::info!(camera = %camera.key, reason, note, "pod deleted");
+        if trouble {
+            self.context.events.warning(camera, reason, &note).await;
+        } else {
+            self.context.events.normal(camera, reason, &note).await;
+        }
+        Ok(())
+    }
+
+    fn ended(&self, how: &str) {
+        let now = Now::read().instant;
+        let mut memory = lock(self.memory);
+        let was_well = memory.ready_since.take().is_some_and(|since| now.duration_since(since) >= WAS_WELL);
+        memory.endings = if was_well { 1 } else { memory.endings + 1 };
+        memory.not_before = Some(now + Backoff::REMAKE.jittered(memory.endings));
+        memory.last_ending = Some(how.to_owned());
+    }
+
+    async fn force_delete(&self, pod: &PodFacts, node: &str) -> Result<(), Error> {
+        let camera = &self.observed.camera;
+        // What we know may be old; a pod of a node that is back would be torn from its camera.
+        let nodes: Api<Node> = Api::all(self.context.clients.requests.clone());
+        let found = nodes.get_opt(node).await.map_err(Error::at("look at the node"))?;
+        if let Some(found) = found {
+            let facts = NodeFacts::new(&found).map(|(_, facts)| facts);
+            self.context.tell(|world| world.set_node(&found));
+            if facts.is_none_or(|facts| facts.not_ready_since.is_none()) {
+                return Ok(());
+            }
+        }
+        self.remove(pod, Some(0)).await?;
+        tracing::warn!(camera = %camera.key, node, "node is lost; pod deleted by force");
+        let note = format!("node {node} is lost: the pod is made anew elsewhere");
+        self.context.events.warning(camera, "NodeLost", &note).await;
+        Ok(())
+    }
+
+    async fn remove(&self, pod: &PodFacts, grace: Option<u32>) -> Result<(), Error> {
+        let key = &self.observed.camera.key;
+        let parameters = DeleteParams {
+            grace_period_seconds: grace,
+            preconditions: Some(Preconditions {
+                uid: Some(pod.uid.clone()),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        let deleted = self.pods().delete(&names::pod(&key.name), &parameters).await;
+        self.context.metrics.wrote(if grace.is_some() { "pod-force-deleted" } else { "pod-deleted" });
+        match deleted.map_err(Error::at("delete the pod"))? {
+            Either::Left(pod) if grace.is_none() => self.context.tell(|world| world.set_pod(pod, false)),
+            _ => self.context.tell(|world| world.remove_pod(key, Some(&pod.uid))),
+        }
+        Ok(())
+    }
+
+    fn pods(&self) -> Api<Pod> {
+        let client = self.context.clients.requests.clone();
+        Api::namespaced(client, &self.observed.camera.key.namespace)
+    }
+}
+
+fn parameters() -> PatchParams {
+    PatchParams {
+        field_manager: Some(names::OPERATOR.to_owned()),
+        ..PatchParams::default()
+    }
+}
+
+/// What a merge patch must say to turn one into the other.
+pub fn difference(old: &Value, new: &Value) -> Value {
+    let (Value::Object(before), Value::Object(after)) = (old, new) else {
+        return new.clone();
+    };
+    let gone = before.keys().filter(|key| !after.contains_key(*key)).map(|key| (key.clone(), Value::Null));
+    let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(*value));
+    let changed = changed.map(|(key, value)| (key.clone(), difference(before.get(key).unwrap_or(&Value::Null), value)));
+    Value::Object(gone.chain(changed).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_says_what_changes_and_no_more() {
+        let old = json!({"state": "Starting", "reason": "X", "source": {"kind": "test", "codec": "a"}, "list": [1]});
+        let new = json!({"state": "Streaming", "source": {"kind": "test"}, "list": [1, 2]});
+        let patch = difference(&old, &new);
+        assert_eq!(patch, json!({"reason": null, "state": "Streaming", "source": {"codec": null}, "list": [1, 2]}));
+        assert_eq!(difference(&new, &new), json!({}));
+    }
+}

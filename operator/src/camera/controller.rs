@@ -1,0 +1,179 @@
+//! Looks at one Camera: what there is, what should be, one step, what to say about it.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use streamhub_plan::CameraKey;
+
+use super::apply::{apply, write_status};
+use super::build;
+use super::decide::{Now, Step, Why, decide};
+use super::dereference::Observed;
+use super::memory::{Memory, lock};
+use super::picture::{Picture, picture};
+use super::rollout::{Gate, Rollout};
+use super::status::status;
+use super::verdict::Verdict;
+use crate::backoff::Backoff;
+use crate::context::Context;
+use crate::error::Error;
+use crate::metrics::{ControllerLabel, ErrorLabels};
+use crate::queue::Work;
+
+const CONTROLLER: &str = "camera";
+/// A new release is asked about again, should nobody have said that there is room.
+const ROLLOUT_AGAIN: Duration = Duration::from_secs(60);
+/// After another was quicker: by then the watch has told.
+const STALE_AGAIN: Duration = Duration::from_secs(2);
+
+/// The controller of Cameras.
+#[derive(Clone)]
+pub struct Cameras(pub Arc<Context>);
+
+impl Work<CameraKey> for Cameras {
+    async fn work(self, key: CameraKey) -> Option<Duration> {
+        let begin = Instant::now();
+        let memory = self.0.memories.of(&key);
+        let result = look(&self.0, &key, &memory).await;
+        let metrics = &self.0.metrics;
+        let label = ControllerLabel { controller: CONTROLLER };
+        metrics.reconciles.get_or_create(&label).inc();
+        metrics.durations.get_or_create(&label).observe(begin.elapsed().as_secs_f64());
+        match result {
+            Ok(next) => {
+                lock(&memory).failures = 0;
+                next
+            }
+            Err(error) => {
+                let category = error.category();
+                metrics.errors.get_or_create(&ErrorLabels { controller: CONTROLLER, category }).inc();
+                if error.is_stale() {
+                    tracing::debug!(camera = %key, %error, "looked at again");
+                    return Some(STALE_AGAIN);
+                }
+                let mut memory = lock(&memory);
+                memory.failures += 1;
+                let again = Backoff::REQUEST.jittered(memory.failures);
+                tracing::warn!(camera = %key, %error, category, again_s = again.as_secs_f64(), "reconcile failed");
+                Some(again)
+            }
+        }
+    }
+}
+
+/// Looks at one Camera and does what is next; says when to look again at the latest.
+async fn look(context: &Arc<Context>, key: &CameraKey, memory: &Mutex<Memory>) -> Result<Option<Duration>, Error> {
+    let Some(observed) = context.observe(key) else {
+        context.memories.forget(key);
+        return Ok(None);
+    };
+    let step = next_step(context, &observed, memory);
+    apply(context, &observed, &step, memory).await?;
+    let written = match context.observe(key) {
+        Some(observed) if !observed.camera.deleting => tell(context, &observed, &step, memory).await?,
+        _ => None,
+    };
+    context.readings.ask(key.clone());
+    let again = match step {
+        Step::Wait(wait) => Some(wait),
+        Step::Replace => Some(ROLLOUT_AGAIN),
+        Step::Create => lock(memory).not_before.map(|at| at.saturating_duration_since(Instant::now())),
+        Step::Keep | Step::Patch | Step::Delete(_) | Step::ForceDelete { .. } => None,
+    };
+    Ok([again, written].into_iter().flatten().min())
+}
+
+fn next_step(context: &Context, observed: &Observed, memory: &Mutex<Memory>) -> Step {
+    let now = Now::read();
+    let settings = &context.settings;
+    let wanted = match &observed.verdict {
+        Verdict::Run(run) => Some(build::wanted(run, &settings.pods)),
+        Verdict::Refused(_) => None,
+    };
+    let step = {
+        let mut memory = lock(memory);
+        note(&mut memory, observed, now);
+        decide(observed, wanted.as_ref(), &memory, settings.node_lost_after, now)
+    };
+    let key = &observed.camera.key;
+    let release = settings.pods.hash();
+    if step == Step::Replace {
+        let answers = |key: &CameraKey, uid: &str| context.memories.has_answered(key, uid);
+        let gate = lock(&context.rollout).ask(key, &lock(&context.world), &release, answers);
+        return match gate {
+            Gate::Open => Step::Delete(Why::Changed),
+            Gate::Full => Step::Replace,
+            Gate::Stopped(other) => {
+                tracing::warn!(camera = %other, release = settings.pods.release, "the new release can't start there; the others keep theirs");
+                Step::Replace
+            }
+        };
+    }
+    step
+}
+
+/// Keeps in mind what the next decisions need.
+fn note(memory: &mut Memory, observed: &Observed, now: Now) {
+    let Some(pod) = observed.own_pod() else {
+        return;
+    };
+    if !pod.is_finished() && pod.deleting_since.is_none() {
+        memory.refusal = None;
+        memory.refusals = 0;
+    }
+    match (pod.ready, memory.ready_since) {
+        (Some(_), None) => memory.ready_since = Some(now.instant),
+        (None, Some(_)) if !pod.is_finished() => memory.ready_since = None,
+        _ => {}
+    }
+}
+
+/// Writes the status if it says something new and may be written; else says when it may.
+async fn tell(context: &Context, observed: &Observed, step: &Step, memory: &Mutex<Memory>) -> Result<Option<Duration>, Error> {
+    let now = Now::read();
+    let camera = &observed.camera;
+    let (picture, wanted) = {
+        let memory = lock(memory);
+        let picture = picture(observed, &memory, step);
+        let wanted = status(observed, &memory, &picture, now.millis);
+        if wanted == camera.status {
+            return Ok(None);
+        }
+        if let Some(at) = memory.budget.next(now.instant) {
+            return Ok(Some(at - now.instant));
+        }
+        (picture, wanted)
+    };
+    write_status(context, camera, &wanted).await?;
+    lock(memory).budget.spend(now.instant);
+    let moved = camera.status.state != wanted.state || camera.status.reason != wanted.reason;
+    let became_ready = picture.ready && !camera.has("Ready");
+    if became_ready {
+        // There may be room for the next one of a new release.
+        let release = context.settings.pods.hash();
+        for key in Rollout::next(&lock(&context.world), &release) {
+            context.cameras.ask(key);
+        }
+    }
+    if moved || became_ready {
+        announce(context, observed, &picture).await;
+    }
+    Ok(None)
+}
+
+async fn announce(context: &Context, observed: &Observed, picture: &Picture) {
+    let camera = &observed.camera;
+    tracing::info!(camera = %camera.key, state = picture.state, reason = picture.reason, message = picture.message, "camera");
+    if picture.reason.is_empty() {
+        if picture.ready {
+            context.events.normal(camera, "Ready", "frames are published").await;
+        }
+        return;
+    }
+    let note = if picture.message.is_empty() { picture.state } else { &picture.message };
+    if picture.reason == "Disabled" {
+        context.events.normal(camera, "Disabled", note).await;
+    } else {
+        context.events.warning(camera, &picture.reason, note).await;
+    }
+}

@@ -1,0 +1,91 @@
+//! What this operator remembers of a camera between two looks. Nothing of it must outlive the process.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use streamhub_plan::CameraKey;
+use streamhub_wire::status::CameraStatus;
+
+use super::refusal::Refusal;
+use crate::budget::Budget;
+
+/// What is remembered of one camera.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Pods that ended in a row.
+    pub endings: u32,
+    /// How the last one ended.
+    pub last_ending: Option<String>,
+    /// No pod is made before then.
+    pub not_before: Option<Instant>,
+    /// Since when its pod is ready.
+    pub ready_since: Option<Instant>,
+    /// Why the API server takes no pod.
+    pub refusal: Option<Refusal>,
+    /// Attempts in a row that it took none.
+    pub refusals: u32,
+    /// An incarnation that was written and that no pod has had.
+    pub unused_incarnation: Option<u64>,
+    /// When the pod was given new configuration.
+    pub patched: Option<Instant>,
+    /// What its pod said last.
+    pub reading: Option<Reading>,
+    /// What may still be written.
+    pub budget: Budget,
+    /// Requests that failed in a row.
+    pub failures: u32,
+}
+
+/// What a pod said, or that it said nothing.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// The pod.
+    pub uid: String,
+    /// When it was asked last.
+    pub asked: Instant,
+    /// What it said last.
+    pub said: Option<Arc<CameraStatus>>,
+    /// Since when it has been asked in vain, and how often.
+    pub failed: u32,
+    /// What went wrong.
+    pub error: String,
+    /// Since when the kubelet found it ready, when it was asked.
+    pub ready: Option<u64>,
+    /// How often it was asked since that changed.
+    pub asked_since_flip: u32,
+}
+
+/// Of all cameras.
+#[derive(Debug, Default)]
+pub struct Memories(Mutex<HashMap<CameraKey, Arc<Mutex<Memory>>>>);
+
+impl Memories {
+    /// Of one camera.
+    pub fn of(&self, key: &CameraKey) -> Arc<Mutex<Memory>> {
+        Arc::clone(self.all().entry(key.clone()).or_default())
+    }
+
+    /// Whether its pod has said anything.
+    pub fn has_answered(&self, key: &CameraKey, uid: &str) -> bool {
+        let memory = self.all().get(key).cloned();
+        memory.is_some_and(|memory| {
+            let memory = lock(&memory);
+            memory.reading.as_ref().is_some_and(|reading| reading.uid == uid && reading.said.is_some())
+        })
+    }
+
+    /// The camera is gone.
+    pub fn forget(&self, key: &CameraKey) {
+        self.all().remove(key);
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<CameraKey, Arc<Mutex<Memory>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A thread that broke off leaves nothing half done here.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

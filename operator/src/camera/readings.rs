@@ -1,0 +1,208 @@
+//! Asks pods how they are: `/status` of each, when it may have changed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use streamhub_plan::CameraKey;
+use streamhub_wire::status::CameraStatus;
+
+use super::memory::{Memory, Reading, lock};
+use crate::backoff::Backoff;
+use crate::context::Context;
+use crate::metrics::{ControllerLabel, ResultLabel};
+use crate::names;
+use crate::queue::Work;
+use crate::world::PodFacts;
+
+/// While it is not ready.
+const NOT_READY: Duration = Duration::from_secs(10);
+/// While it has to take new configuration over.
+const PATCHED: Duration = Duration::from_secs(1);
+/// For how long that is waited for.
+const PATCHED_FOR: Duration = Duration::from_secs(30);
+/// Once more after it became ready: by then its rate is measured.
+const SETTLED: Duration = Duration::from_secs(10);
+/// A process that has just started listens soon.
+const SOON: Duration = Duration::from_secs(2);
+const CONNECT: Duration = Duration::from_secs(1);
+const ANSWER: Duration = Duration::from_secs(3);
+const LARGEST: usize = 256 * 1024;
+
+/// When a pod is to be asked next; `None`: not before it changes.
+pub fn due(pod: &PodFacts, memory: &Memory) -> Option<Instant> {
+    let dead = pod.is_finished() || pod.deleting_since.is_some();
+    if dead || !pod.container.running || pod.ip.is_none() {
+        return None;
+    }
+    let Some(reading) = memory.reading.as_ref().filter(|reading| reading.uid == pod.uid) else {
+        return Some(Instant::now());
+    };
+    let ready = pod.ready.is_some();
+    if reading.ready != pod.ready {
+        return Some(Instant::now());
+    }
+    if reading.failed > 0 {
+        let wait = match (ready, reading.failed) {
+            (true, failed) => Backoff::READING.after(failed) * 2,
+            (false, ..=5) => SOON,
+            (false, failed) => Backoff::READING.after(failed - 5),
+        };
+        return Some(reading.asked + wait);
+    }
+    let hash = reading.said.as_ref().map(|said| said.config.hash.as_str());
+    let waited_for = memory.patched.is_some_and(|at| reading.asked < at + PATCHED_FOR);
+    if waited_for && hash != pod.annotation(names::CONFIG_HASH) {
+        return Some(reading.asked + PATCHED);
+    }
+    match (ready, reading.asked_since_flip) {
+        (false, _) => Some(reading.asked + NOT_READY),
+        (true, ..=1) => Some(reading.asked + SETTLED),
+        (true, _) => None,
+    }
+}
+
+/// Asks pods. Those that did not answer are asked again by another one, so that they hold up no others.
+#[derive(Clone)]
+pub struct Readings {
+    context: Arc<Context>,
+    client: Client<HttpConnector, Empty<Bytes>>,
+    retries: bool,
+}
+
+impl Readings {
+    /// For first attempts, or for the further ones.
+    pub fn new(context: Arc<Context>, retries: bool) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(CONNECT));
+        // Connections are not kept: they would be as many as there are cameras.
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        Self {
+            context,
+            client,
+            retries,
+        }
+    }
+
+    async fn ask(&self, pod: &PodFacts, key: &CameraKey) -> Result<CameraStatus, String> {
+        let ip = pod.ip.as_deref().unwrap_or_default();
+        let host = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
+        let url = format!("http://{host}:{}/status", names::HTTP_PORT);
+        let url = url.parse().map_err(|_| "its address is none".to_owned())?;
+        let answer = async {
+            let answer = self.client.get(url).await.map_err(|error| chain(&error))?;
+            if !answer.status().is_success() {
+                return Err(format!("/status says {}", answer.status()));
+            }
+            let body = Limited::new(answer.into_body(), LARGEST).collect().await;
+            let body = body.map_err(|error| error.to_string())?.to_bytes();
+            CameraStatus::parse(&body).map_err(|error| error.to_string())
+        };
+        let said = tokio::time::timeout(ANSWER, answer).await.map_err(|_| "no answer".to_owned())??;
+        // Addresses are given to other pods again.
+        if Some(said.uid.as_str()) != pod.owner.as_deref() || said.camera != key.name {
+            return Err("another pod answers at its address".to_owned());
+        }
+        Ok(said)
+    }
+}
+
+impl Work<CameraKey> for Readings {
+    async fn work(self, key: CameraKey) -> Option<Duration> {
+        let pod = lock(&self.context.world).pod(&key).cloned()?;
+        let memory = self.context.memories.of(&key);
+        let failed = {
+            let memory = lock(&memory);
+            let wait = due(&pod, &memory)?.saturating_duration_since(Instant::now());
+            if !wait.is_zero() {
+                return Some(wait);
+            }
+            let reading = memory.reading.as_ref().filter(|reading| reading.uid == pod.uid);
+            reading.is_some_and(|reading| reading.failed > 0)
+        };
+        if failed && !self.retries {
+            self.context.retries.ask(key);
+            return None;
+        }
+        let begin = Instant::now();
+        let said = self.ask(&pod, &key).await;
+        let metrics = &self.context.metrics;
+        let label = ControllerLabel { controller: "status" };
+        metrics.durations.get_or_create(&label).observe(begin.elapsed().as_secs_f64());
+        let result = if said.is_ok() { "ok" } else { "error" };
+        metrics.readings.get_or_create(&ResultLabel { result }).inc();
+        let (news, next) = {
+            let mut memory = lock(&memory);
+            let news = keep(&mut memory, &pod, said);
+            (news, due(&pod, &memory))
+        };
+        if news {
+            self.context.cameras.ask(key);
+        }
+        next.map(|at| at.saturating_duration_since(Instant::now()).max(Duration::from_millis(100)))
+    }
+}
+
+/// Keeps what was said; whether it is news.
+fn keep(memory: &mut Memory, pod: &PodFacts, said: Result<CameraStatus, String>) -> bool {
+    let old = memory.reading.take().filter(|reading| reading.uid == pod.uid);
+    let flipped = old.as_ref().is_none_or(|old| old.ready != pod.ready);
+    let asked_before = old.as_ref().map_or(0, |old| old.asked_since_flip);
+    let mut reading = Reading {
+        uid: pod.uid.clone(),
+        asked: Instant::now(),
+        said: None,
+        failed: 0,
+        error: String::new(),
+        ready: pod.ready,
+        asked_since_flip: if flipped { 1 } else { asked_before + 1 },
+    };
+    let news = match said {
+        Ok(said) => {
+            let before = old.as_ref().and_then(|old| old.said.as_ref());
+            let news = before.is_none_or(|before| differs(before, &said));
+            reading.said = Some(Arc::new(said));
+            news
+        }
+        Err(error) => {
+            reading.failed = old.as_ref().map_or(0, |old| old.failed) + 1;
+            // What it said while it was ready is not what it would say now.
+            reading.said = old.and_then(|old| old.said).filter(|_| !flipped);
+            tracing::debug!(pod = pod.uid, error, "can't read the status of a pod");
+            reading.error = error;
+            reading.failed == 3
+        }
+    };
+    memory.reading = Some(reading);
+    news
+}
+
+/// Whether two statuses differ in what a Camera's status shows.
+fn differs(old: &CameraStatus, new: &CameraStatus) -> bool {
+    let shown = |status: &CameraStatus| {
+        (
+            status.state,
+            status.reason.clone(),
+            status.message.clone(),
+            status.source.url.clone(),
+            status.source.codec.clone(),
+            (status.source.width, status.source.height, status.source.fps.round() as i64),
+            status.config.hash.clone(),
+        )
+    };
+    shown(old) != shown(new)
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text = format!("{text}: {error}");
+        next = error.source();
+    }
+    text
+}

@@ -1,0 +1,122 @@
+//! From a picture to the status of a Camera. A function: the same picture over its own result changes nothing.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+use streamhub_crds::{CameraStatus, SourceFacts};
+
+use super::dereference::Observed;
+use super::memory::{Memory, Reading};
+use super::picture::Picture;
+use crate::names;
+
+/// The status that a Camera should have.
+pub fn status(observed: &Observed, memory: &Memory, picture: &Picture, now_ms: u64) -> CameraStatus {
+    let camera = &observed.camera;
+    let old = &camera.status;
+    let now = time(now_ms);
+    let pod = observed.own_pod();
+    let reason = some(&picture.reason);
+    let same = old.state.as_deref() == Some(picture.state) && old.reason == reason;
+    CameraStatus {
+        observed_generation: Some(camera.generation),
+        conditions: conditions(observed, picture, &now),
+        state: Some(picture.state.to_owned()),
+        reason,
+        message: some(&picture.message),
+        since: if same && old.since.is_some() {
+            old.since.clone()
+        } else {
+            Some(now.0.to_string())
+        },
+        node: pod.and_then(|pod| pod.node.clone()),
+        pod: pod.map(|_| names::pod(&camera.key.name)),
+        incarnation: old.incarnation,
+        source: source(observed, memory.reading.as_ref()),
+    }
+}
+
+fn conditions(observed: &Observed, picture: &Picture, now: &Time) -> Vec<Condition> {
+    let generation = observed.camera.generation;
+    let old = &observed.camera.status.conditions;
+    let mut all = Vec::new();
+    let mut add = |kind: &str, status: bool, reason: &str, message: &str| {
+        let status = if status { "True" } else { "False" };
+        let before = old.iter().find(|before| before.type_ == kind && before.status == status);
+        all.push(Condition {
+            type_: kind.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            observed_generation: Some(generation),
+            last_transition_time: before.map_or_else(|| now.clone(), |before| before.last_transition_time.clone()),
+        });
+    };
+    match &picture.not_accepted {
+        Some((reason, message)) => add("Accepted", false, reason, message),
+        None => add("Accepted", true, "Accepted", ""),
+    }
+    if let Some((reason, message)) = &picture.no_device {
+        add("DeviceReady", false, reason, message);
+    }
+    let why = if picture.reason.is_empty() { picture.state } else { picture.reason.as_str() };
+    add("Ready", picture.ready, why, &picture.message);
+    if picture.stalled {
+        add("Stalled", true, why, &picture.message);
+    }
+    all
+}
+
+/// What is known of the source; what a pod found out stays until another one finds out something else.
+fn source(observed: &Observed, reading: Option<&Reading>) -> SourceFacts {
+    let old = &observed.camera.status.source;
+    let kind = match observed.camera.parsed.as_ref() {
+        Ok(camera) => Some(camera.source_kind().as_str().to_owned()),
+        Err(_) => old.kind.clone(),
+    };
+    let uid = observed.own_pod().map(|pod| pod.uid.as_str());
+    let said = reading.filter(|reading| Some(reading.uid.as_str()) == uid).and_then(|reading| reading.said.as_ref());
+    let Some(said) = said else {
+        return if old.kind == kind && uid.is_some() {
+            old.clone()
+        } else {
+            SourceFacts {
+                kind,
+                ..SourceFacts::default()
+            }
+        };
+    };
+    let number = |number: u32| (number > 0).then_some(number);
+    SourceFacts {
+        kind,
+        address: some(&said.source.url),
+        codec: some(&said.source.codec),
+        width: number(said.source.width),
+        height: number(said.source.height),
+        fps: rate(said.source.fps, old.fps.as_deref()),
+    }
+}
+
+/// A measured rate as it is shown; one that was shown stays while it is near enough.
+fn rate(measured: f64, shown: Option<&str>) -> Option<String> {
+    if measured <= 0.0 {
+        return None;
+    }
+    let near = |shown: &&str| shown.parse::<f64>().is_ok_and(|shown| (measured - shown).abs() <= shown * 0.08);
+    if let Some(shown) = shown.filter(near) {
+        return Some(shown.to_owned());
+    }
+    Some(if measured >= 9.5 { format!("{measured:.0}") } else { format!("{measured:.1}") })
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned()).filter(|text| !text.is_empty())
+}
+
+/// To the second, as Kubernetes keeps times.
+fn time(millis: u64) -> Time {
+    let seconds = i64::try_from(millis / 1000).unwrap_or_default();
+    Time(Timestamp::from_second(seconds).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! What can go wrong between the operator and the API server.
+
+/// A failure of one step.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}: {source}")]
+pub struct Error {
+    /// What was being done.
+    pub doing: &'static str,
+    /// What the client or the API server said.
+    #[source]
+    pub source: kube::Error,
+}
+
+impl Error {
+    /// Names what was being done.
+    pub fn at(doing: &'static str) -> impl FnOnce(kube::Error) -> Self {
+        move |source| Self { doing, source }
+    }
+
+    /// Few words, for metrics.
+    pub fn category(&self) -> &'static str {
+        match code(&self.source) {
+            Some(409) => "conflict",
+            Some(403) => "forbidden",
+            Some(404) => "not-found",
+            Some(422) => "invalid",
+            Some(429) => "throttled",
+            Some(500..) => "server",
+            Some(_) => "refused",
+            None => "unreachable",
+        }
+    }
+
+    /// Another was quicker, or the cache is behind: nothing is wrong, the next look will tell.
+    pub fn is_stale(&self) -> bool {
+        matches!(code(&self.source), Some(404 | 409))
+    }
+}
+
+/// The HTTP status of an answer.
+pub fn code(error: &kube::Error) -> Option<u16> {
+    match error {
+        kube::Error::Api(status) => Some(status.code),
+        _ => None,
+    }
+}

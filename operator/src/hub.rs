@@ -1,0 +1,174 @@
+//! One hub: what its cameras come to.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use streamhub_crds::{CameraCounts, NatsServer, StreamHubStatus};
+
+use crate::backoff::Backoff;
+use crate::budget::Budget;
+use crate::camera::decide::Now;
+use crate::camera::difference;
+use crate::camera::memory::lock;
+use crate::context::Context;
+use crate::error::Error;
+use crate::metrics::{ControllerLabel, ErrorLabels};
+use crate::names;
+use crate::queue::Work;
+use crate::world::{HubKey, HubObject, World};
+
+const CONTROLLER: &str = "hub";
+const STALE_AGAIN: Duration = Duration::from_secs(2);
+
+/// What may still be written about hubs, and how often it failed in a row.
+#[derive(Debug, Default)]
+pub struct Budgets(Mutex<HashMap<HubKey, (Budget, u32)>>);
+
+/// The controller of hubs.
+#[derive(Clone)]
+pub struct Hubs(pub Arc<Context>);
+
+impl Work<HubKey> for Hubs {
+    async fn work(self, key: HubKey) -> Option<Duration> {
+        let begin = Instant::now();
+        let result = look(&self.0, &key).await;
+        let metrics = &self.0.metrics;
+        let label = ControllerLabel { controller: CONTROLLER };
+        metrics.reconciles.get_or_create(&label).inc();
+        metrics.durations.get_or_create(&label).observe(begin.elapsed().as_secs_f64());
+        let mut budgets = lock(&self.0.hub_budgets.0);
+        match result {
+            Ok(next) => {
+                if let Some((_, failures)) = budgets.get_mut(&key) {
+                    *failures = 0;
+                }
+                next
+            }
+            Err(error) => {
+                let category = error.category();
+                metrics.errors.get_or_create(&ErrorLabels { controller: CONTROLLER, category }).inc();
+                if error.is_stale() {
+                    return Some(STALE_AGAIN);
+                }
+                let (_, failures) = budgets.entry(key.clone()).or_default();
+                *failures += 1;
+                tracing::warn!(hub = %key, %error, category, "reconcile failed");
+                Some(Backoff::REQUEST.jittered(*failures))
+            }
+        }
+    }
+}
+
+async fn look(context: &Context, key: &HubKey) -> Result<Option<Duration>, Error> {
+    let now = Now::read();
+    let (hub, wanted) = {
+        let world = lock(&context.world);
+        let Some(hub) = world.hub(key).cloned() else {
+            lock(&context.hub_budgets.0).remove(key);
+            return Ok(None);
+        };
+        let counts = counts(&world, key);
+        let wanted = status(&hub, key, counts, context.settings.nats.as_ref(), now.millis);
+        (hub, wanted)
+    };
+    if hub.deleting || wanted == hub.status {
+        return Ok(None);
+    }
+    let next = lock(&context.hub_budgets.0).entry(key.clone()).or_default().0.next(now.instant);
+    if let Some(at) = next {
+        return Ok(Some(at - now.instant));
+    }
+    let json = |status: &StreamHubStatus| serde_json::to_value(status).unwrap_or_default();
+    let body = json!({
+        "metadata": {"uid": hub.uid, "resourceVersion": hub.version},
+        "status": difference(&json(&hub.status), &json(&wanted)),
+    });
+    let parameters = PatchParams {
+        field_manager: Some(names::OPERATOR.to_owned()),
+        ..PatchParams::default()
+    };
+    let written = context
+        .hub_api(&key.namespace)
+        .patch_status(&key.name, &parameters, &Patch::Merge(&body))
+        .await
+        .map_err(Error::at("write the status of the StreamHub"))?;
+    context.metrics.wrote("hub-status");
+    lock(&context.hub_budgets.0).entry(key.clone()).or_default().0.spend(now.instant);
+    context.tell(|world| world.set_hub(written, false));
+    Ok(None)
+}
+
+fn counts(world: &World, key: &HubKey) -> CameraCounts {
+    let mut counts = CameraCounts::default();
+    for camera in world.cameras_of(key) {
+        counts.total += 1;
+        counts.ready += u32::from(camera.has("Ready"));
+        let state = camera.status.state.clone().unwrap_or_else(|| "Pending".to_owned());
+        *counts.by_state.entry(state).or_default() += 1;
+    }
+    counts
+}
+
+/// The status that a hub should have.
+fn status(hub: &HubObject, key: &HubKey, cameras: CameraCounts, nats: Option<&NatsServer>, now_ms: u64) -> StreamHubStatus {
+    let parsed = hub.parsed.as_ref().as_ref();
+    let named = parsed.ok().and_then(|hub| hub.spec.nats.as_ref()?.url.as_ref());
+    let own = nats.and_then(|nats| nats.url.as_ref());
+    let url = parsed.ok().and(named.or(own)).map(|url| url.as_str().to_owned());
+    let enabled = cameras.total - cameras.by_state.get("Disabled").copied().unwrap_or(0);
+    let (ready, reason, message, stalled) = match (parsed, &url) {
+        (Err(problems), _) => {
+            let lines: Vec<String> = problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect();
+            (false, "Invalid", lines.join("; "), true)
+        }
+        (Ok(_), None) => {
+            let message = "it names no NATS server and the installation has none; set spec.nats.url";
+            (false, "NatsUnknown", message.to_owned(), true)
+        }
+        (Ok(_), Some(_)) if cameras.ready < enabled => {
+            let message = format!("{} of {enabled} cameras are ready", cameras.ready);
+            (false, "CamerasNotReady", message, false)
+        }
+        (Ok(_), Some(_)) => (true, "Ready", String::new(), false),
+    };
+    let mut conditions = vec![condition(hub, "Ready", ready, reason, &message, now_ms)];
+    if stalled {
+        conditions.push(condition(hub, "Stalled", true, reason, &message, now_ms));
+    }
+    StreamHubStatus {
+        observed_generation: Some(hub.generation),
+        conditions,
+        nats: url,
+        subject_prefix: parsed.ok().map(|hub| hub.spec.subject_prefix(&key.namespace, &key.name)),
+        cameras,
+    }
+}
+
+fn condition(hub: &HubObject, kind: &str, status: bool, reason: &str, message: &str, now_ms: u64) -> Condition {
+    let status = if status { "True" } else { "False" };
+    let old = hub.status.conditions.iter().find(|old| old.type_ == kind && old.status == status);
+    let now = Timestamp::from_second((now_ms / 1000) as i64).unwrap_or_default();
+    Condition {
+        type_: kind.to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        observed_generation: Some(hub.generation),
+        last_transition_time: old.map_or(Time(now), |old| old.last_transition_time.clone()),
+    }
+}
+
+/// Cameras by state, for the figures.
+pub fn by_state(world: &World) -> BTreeMap<String, u32> {
+    let mut states = BTreeMap::new();
+    for (_, camera) in world.cameras() {
+        let state = camera.status.state.clone().unwrap_or_else(|| "Pending".to_owned());
+        *states.entry(state).or_default() += 1;
+    }
+    states
+}

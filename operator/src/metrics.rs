@@ -1,0 +1,152 @@
+//! What Prometheus sees of the operator.
+
+use std::sync::atomic::AtomicI64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Which controller.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ControllerLabel {
+    /// `camera`, `hub` or `status`.
+    pub controller: &'static str,
+}
+
+/// Which controller failed at what.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ErrorLabels {
+    /// `camera`, `hub` or `status`.
+    pub controller: &'static str,
+    /// What kind of failure it was.
+    pub category: &'static str,
+}
+
+/// What became of something.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ResultLabel {
+    /// `ok` or `error`.
+    pub result: &'static str,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct WriteLabel {
+    /// `pod-created`, `pod-patched`, `pod-deleted`, `pod-force-deleted`, `camera-status`, `hub-status`.
+    pub write: &'static str,
+}
+
+/// State of cameras.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StateLabel {
+    /// As in the Camera's status.
+    pub state: String,
+}
+
+type Durations = Family<ControllerLabel, Histogram, fn() -> Histogram>;
+
+fn durations() -> Histogram {
+    Histogram::new([0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0])
+}
+
+/// What is seen of one queue.
+#[derive(Debug, Clone)]
+pub struct QueueMetrics {
+    /// Keys that were asked for and have not begun.
+    pub depth: Gauge<i64, AtomicI64>,
+    /// How long they waited.
+    pub wait: Histogram,
+    /// Reconciles that broke off.
+    pub broken: Counter,
+}
+
+impl Default for QueueMetrics {
+    fn default() -> Self {
+        Self {
+            depth: Gauge::default(),
+            wait: durations(),
+            broken: Counter::default(),
+        }
+    }
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Reconciles that came to their end.
+    pub reconciles: Family<ControllerLabel, Counter>,
+    /// Reconciles that failed.
+    pub errors: Family<ErrorLabels, Counter>,
+    /// How long reconciles took.
+    pub durations: Durations,
+    /// Cameras by state.
+    pub cameras: Family<StateLabel, Gauge>,
+    /// Readings of pods' `/status`.
+    pub readings: Family<ResultLabel, Counter>,
+    /// Writes to the API server.
+    pub writes: Family<WriteLabel, Counter>,
+    /// Watches that had to begin again.
+    pub watch_errors: Counter,
+    /// 1 while this one works.
+    pub leader: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut all = Self {
+            registry: Registry::with_prefix("streamhub_operator"),
+            reconciles: Family::default(),
+            errors: Family::default(),
+            durations: Family::new_with_constructor(durations),
+            cameras: Family::default(),
+            readings: Family::default(),
+            writes: Family::default(),
+            watch_errors: Counter::default(),
+            leader: Gauge::default(),
+        };
+        all.register();
+        all
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("reconciles", "Reconciles that came to their end", self.reconciles.clone());
+        registry.register("reconcile_errors", "Reconciles that failed, by what kind of failure it was", self.errors.clone());
+        registry.register_with_unit("reconcile_duration", "How long reconciles took", Unit::Seconds, self.durations.clone());
+        registry.register("cameras", "Cameras by their state", self.cameras.clone());
+        registry.register("status_readings", "Readings of /status of camera pods", self.readings.clone());
+        registry.register("writes", "Writes to the API server, by what was written", self.writes.clone());
+        registry.register("watch_errors", "Watches that failed and began again", self.watch_errors.clone());
+        registry.register("leader", "1 while this operator works, 0 while it waits for the Lease", self.leader.clone());
+    }
+
+    /// What is seen of the queue of one controller.
+    pub fn queue(&mut self, controller: &'static str) -> QueueMetrics {
+        let queue = QueueMetrics::default();
+        let label = [("controller".into(), controller.into())];
+        let registry = self.registry.sub_registry_with_labels(label.into_iter());
+        registry.register("queue_depth", "Objects that wait for their turn", queue.depth.clone());
+        registry.register_with_unit("queue_wait", "How long objects waited for their turn", Unit::Seconds, queue.wait.clone());
+        registry.register("broken_reconciles", "Reconciles that broke off by a defect", queue.broken.clone());
+        queue
+    }
+
+    /// One more write.
+    pub fn wrote(&self, write: &'static str) {
+        self.writes.get_or_create(&WriteLabel { write }).inc();
+    }
+
+    /// In the text format of `OpenMetrics`.
+    pub fn render(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,202 @@
+//! Who is looked at next: each key once however often it was asked for, never twice at a time, a few at once.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use futures::channel::mpsc;
+use kube::runtime::scheduler::{ScheduleRequest, scheduler};
+use tokio::sync::watch;
+use tokio::task::{Id, JoinSet};
+
+use crate::metrics::QueueMetrics;
+
+/// What may be a key.
+pub trait Key: Clone + Debug + Eq + Hash + Send + Sync + 'static {}
+impl<T: Clone + Debug + Eq + Hash + Send + Sync + 'static> Key for T {}
+
+/// The end at which work is asked for.
+#[derive(Debug)]
+pub struct Asker<K> {
+    requests: mpsc::UnboundedSender<ScheduleRequest<K>>,
+    waiting: Waiting<K>,
+}
+
+/// A defect is logged at this pace.
+const AFTER_A_PANIC: Duration = Duration::from_secs(60);
+
+/// Keys that were asked for and have not begun, and since when.
+type Waiting<K> = Arc<Mutex<HashMap<K, Instant>>>;
+
+impl<K> Clone for Asker<K> {
+    fn clone(&self) -> Self {
+        Self {
+            requests: self.requests.clone(),
+            waiting: Arc::clone(&self.waiting),
+        }
+    }
+}
+
+impl<K: Key> Asker<K> {
+    /// Now, or as soon as it may.
+    pub fn ask(&self, key: K) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.entry(key.clone()).or_insert_with(Instant::now);
+        drop(waiting);
+        self.ask_at(key, Instant::now());
+    }
+
+    /// At a time, or earlier if it is asked for again.
+    pub fn ask_at(&self, message: K, at: Instant) {
+        let run_at = at.into();
+        // Nobody takes requests any more while the program ends.
+        let _ = self.requests.unbounded_send(ScheduleRequest { message, run_at });
+    }
+}
+
+/// The end at which work is done.
+pub struct Queue<K> {
+    requests: mpsc::UnboundedReceiver<ScheduleRequest<K>>,
+    asker: Asker<K>,
+    at_once: usize,
+    metrics: QueueMetrics,
+}
+
+/// What is done about one key; says when it must be done again at the latest.
+pub trait Work<K>: Clone + Send + 'static {
+    /// Does it.
+    fn work(self, key: K) -> impl Future<Output = Option<Duration>> + Send;
+}
+
+impl<K: Key> Queue<K> {
+    /// A queue of which at most `at_once` keys are worked on at a time.
+    pub fn new(at_once: usize, metrics: QueueMetrics) -> Self {
+        let (sender, requests) = mpsc::unbounded();
+        let asker = Asker {
+            requests: sender,
+            waiting: Waiting::default(),
+        };
+        Self {
+            requests,
+            asker,
+            at_once,
+            metrics,
+        }
+    }
+
+    /// The other end.
+    pub fn asker(&self) -> Asker<K> {
+        self.asker.clone()
+    }
+
+    /// Works until `stop`; what has begun by then is done to its end.
+    pub async fn run(self, work: impl Work<K>, mut stop: watch::Receiver<bool>) {
+        let Self {
+            requests,
+            asker,
+            at_once,
+            metrics,
+        } = self;
+        let mut scheduler = std::pin::pin!(scheduler(requests));
+        let mut running: JoinSet<(K, Option<Duration>)> = JoinSet::new();
+        let mut keys: HashMap<Id, K> = HashMap::new();
+        loop {
+            let full = keys.len() >= at_once;
+            let idle = |key: &K| keys.values().all(|other| other != key);
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                Some(done) = running.join_next_with_id() => {
+                    let (id, next) = match done {
+                        Ok((id, (_, next))) => (id, next),
+                        // One that can't be worked on must not keep the others from it.
+                        Err(error) => {
+                            tracing::error!(%error, key = ?keys.get(&error.id()), "a reconcile broke off; this is a defect");
+                            metrics.broken.inc();
+                            (error.id(), Some(AFTER_A_PANIC))
+                        }
+                    };
+                    if let (Some(key), Some(next)) = (keys.remove(&id), next) {
+                        asker.ask_at(key, Instant::now() + next);
+                    }
+                }
+                next = async { scheduler.as_mut().hold_unless(idle).next().await }, if !full => {
+                    let Some(key) = next else { break };
+                    begin(&asker, &metrics, &key);
+                    let (work, of) = (work.clone(), key.clone());
+                    let handle = running.spawn(async move {
+                        let next = work.work(of.clone()).await;
+                        (of, next)
+                    });
+                    keys.insert(handle.id(), key);
+                }
+            }
+        }
+        while running.join_next().await.is_some() {}
+    }
+}
+
+fn begin<K: Key>(asker: &Asker<K>, metrics: &QueueMetrics, key: &K) {
+    let mut waiting = asker.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    let since = waiting.remove(key);
+    metrics.depth.set(waiting.len() as i64);
+    if let Some(since) = since {
+        metrics.wait.observe(since.elapsed().as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone)]
+    struct Count {
+        seen: Arc<Mutex<HashMap<&'static str, u32>>>,
+        done: watch::Sender<bool>,
+    }
+
+    impl Work<&'static str> for Count {
+        async fn work(self, key: &'static str) -> Option<Duration> {
+            let times = {
+                let mut seen = self.seen.lock().unwrap();
+                let times = seen.entry(key).or_default();
+                *times += 1;
+                *times
+            };
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            match key {
+                "poison" => panic!("on purpose"),
+                "again" if times < 3 => Some(Duration::from_millis(10)),
+                "again" => {
+                    let _ = self.done.send(true);
+                    None
+                }
+                _ => None,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn each_key_is_worked_on_once_and_a_broken_one_keeps_no_other_from_it() {
+        let queue = Queue::new(2, QueueMetrics::default());
+        let asker = queue.asker();
+        for key in ["poison", "again", "a", "b", "a", "b", "c"] {
+            asker.ask(key);
+        }
+        let (done, stop) = watch::channel(false);
+        let seen = Arc::new(Mutex::default());
+        let count = Count {
+            seen: Arc::clone(&seen),
+            done,
+        };
+        tokio::time::timeout(Duration::from_secs(60), queue.run(count, stop))
+            .await
+            .unwrap();
+        let seen = seen.lock().unwrap();
+        for (key, times) in [("poison", 1), ("again", 3), ("a", 1), ("b", 1), ("c", 1)] {
+            assert_eq!(seen[key], times, "{key}");
+        }
+    }
+}

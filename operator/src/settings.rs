@@ -1,0 +1,95 @@
+//! What the command line says, made ready for use.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Serialize;
+use streamhub_crds::{NatsServer, PodSettings, SecretRef, fingerprint};
+
+use crate::args::Args;
+
+/// What this operator is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Namespaces that it looks after; none: all.
+    pub namespaces: Vec<String>,
+    /// What camera pods are made of.
+    pub pods: PodRecipe,
+    /// The NATS server of hubs that name none.
+    pub nats: Option<NatsServer>,
+    /// How long a node must be not ready before it counts as lost.
+    pub node_lost_after: Duration,
+    /// Whether nodes are looked at.
+    pub watch_nodes: bool,
+    /// Where health and metrics are served.
+    pub listen: SocketAddr,
+    /// Who this is.
+    pub identity: String,
+    /// The Lease's name, and its namespace where one was given.
+    pub lease: (String, Option<String>),
+}
+
+/// What every camera pod of this installation has in common. A change of it replaces pods bit by bit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PodRecipe {
+    /// What the installation is called.
+    pub release: String,
+    /// The image.
+    pub image: String,
+    /// When the image is pulled.
+    pub pull_policy: &'static str,
+    /// Secrets that it is pulled with.
+    pub pull_secrets: Vec<String>,
+    /// What a Camera's `spec.pod` does not say.
+    pub defaults: PodSettings,
+    /// Address that the process listens on, without the port.
+    pub listen: &'static str,
+}
+
+impl PodRecipe {
+    /// Tells one recipe from the next.
+    pub fn hash(&self) -> String {
+        fingerprint(self)
+    }
+}
+
+impl From<Args> for Settings {
+    fn from(args: Args) -> Self {
+        let listed = |names: Vec<String>| -> Vec<String> {
+            let mut names: Vec<String> = names
+                .into_iter()
+                .map(|name| name.trim().to_owned())
+                .filter(|name| !name.is_empty())
+                .collect();
+            names.sort();
+            names.dedup();
+            names
+        };
+        let url = args.nats_url.and_then(|url| url.0);
+        let secret = args.nats_credentials_secret.and_then(|secret| secret.0);
+        let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let v6 = args.pod_ip.is_some_and(|ip| ip.contains(':'));
+        Self {
+            namespaces: listed(args.namespaces),
+            pods: PodRecipe {
+                release: args.release,
+                image: args.ingest_image,
+                pull_policy: args.ingest_image_pull_policy.as_str(),
+                pull_secrets: listed(args.image_pull_secrets),
+                defaults: args.pod_defaults,
+                listen: if v6 { "[::]" } else { "0.0.0.0" },
+            },
+            nats: url.map(|url| NatsServer {
+                url: Some(url),
+                credentials_secret_ref: secret.map(|name| SecretRef { name }),
+                subject_prefix: None,
+            }),
+            node_lost_after: args.node_lost_after,
+            watch_nodes: args.watch_nodes,
+            listen: args.listen,
+            identity: args.identity.unwrap_or_else(|| host().trim().to_owned()),
+            lease: (args.lease_name, args.lease_namespace),
+        }
+    }
+}
+

@@ -1,0 +1,250 @@
+//! Watches, and what they tell the world.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::{Api, ApiResource};
+use kube::core::{DynamicObject, NamespaceResourceScope};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::WatchStreamExt as _;
+use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use streamhub_crds::{Camera, StreamHub};
+use streamhub_plan::CameraKey;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::camera::memory::lock;
+use crate::context::Context;
+use crate::names;
+use crate::world::{HubKey, Touched, World};
+
+/// Objects of one kind, as the world takes them.
+trait Kind: Clone + Send + 'static {
+    /// What a watch brings.
+    type Object: Resource + Clone + Debug + DeserializeOwned + Send + 'static;
+    /// For logs.
+    const NAME: &'static str;
+
+    /// One was made or changed.
+    fn set(world: &mut World, object: Self::Object, listed: bool) -> Touched;
+    /// One is gone; with a `uid`, only that one.
+    fn remove(world: &mut World, namespace: &str, name: &str, uid: Option<&str>) -> Touched;
+    /// Namespace and name of all that are known, of one namespace or of all.
+    fn known(world: &World, namespace: Option<&str>) -> Vec<(String, String)>;
+}
+
+#[derive(Clone)]
+struct Cameras;
+#[derive(Clone)]
+struct Hubs;
+#[derive(Clone)]
+struct Pods;
+#[derive(Clone)]
+struct Nodes;
+
+impl Kind for Cameras {
+    type Object = DynamicObject;
+    const NAME: &'static str = "cameras";
+
+    fn set(world: &mut World, object: DynamicObject, listed: bool) -> Touched {
+        world.set_camera(object, listed)
+    }
+
+    fn remove(world: &mut World, namespace: &str, name: &str, uid: Option<&str>) -> Touched {
+        world.remove_camera(&camera_key(namespace, name), uid)
+    }
+
+    fn known(world: &World, namespace: Option<&str>) -> Vec<(String, String)> {
+        let keys = world.cameras().map(|(key, _)| (&key.namespace, &key.name));
+        within(keys, namespace)
+    }
+}
+
+impl Kind for Hubs {
+    type Object = DynamicObject;
+    const NAME: &'static str = "streamhubs";
+
+    fn set(world: &mut World, object: DynamicObject, listed: bool) -> Touched {
+        world.set_hub(object, listed)
+    }
+
+    fn remove(world: &mut World, namespace: &str, name: &str, uid: Option<&str>) -> Touched {
+        let key = HubKey {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        world.remove_hub(&key, uid)
+    }
+
+    fn known(world: &World, namespace: Option<&str>) -> Vec<(String, String)> {
+        within(world.hubs().map(|key| (&key.namespace, &key.name)), namespace)
+    }
+}
+
+impl Kind for Pods {
+    type Object = Pod;
+    const NAME: &'static str = "pods";
+
+    fn set(world: &mut World, object: Pod, listed: bool) -> Touched {
+        world.set_pod(object, listed)
+    }
+
+    fn remove(world: &mut World, namespace: &str, name: &str, uid: Option<&str>) -> Touched {
+        let camera = names::camera_of(name).unwrap_or_default();
+        world.remove_pod(&camera_key(namespace, camera), uid)
+    }
+
+    fn known(world: &World, namespace: Option<&str>) -> Vec<(String, String)> {
+        let keys = world.pods().map(|(key, _)| (&key.namespace, &key.name));
+        let cameras = within(keys, namespace);
+        cameras.into_iter().map(|(namespace, name)| (namespace, names::pod(&name))).collect()
+    }
+}
+
+impl Kind for Nodes {
+    type Object = Node;
+    const NAME: &'static str = "nodes";
+
+    fn set(world: &mut World, object: Node, _: bool) -> Touched {
+        world.set_node(&object)
+    }
+
+    fn remove(world: &mut World, _: &str, name: &str, _: Option<&str>) -> Touched {
+        world.remove_node(name)
+    }
+
+    fn known(world: &World, _: Option<&str>) -> Vec<(String, String)> {
+        world.node_names().into_iter().map(|name| (String::new(), name)).collect()
+    }
+}
+
+fn camera_key(namespace: &str, name: &str) -> CameraKey {
+    CameraKey {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+fn within<'a>(keys: impl Iterator<Item = (&'a String, &'a String)>, namespace: Option<&str>) -> Vec<(String, String)> {
+    keys.filter(|(found, _)| namespace.is_none_or(|namespace| namespace == *found))
+        .map(|(namespace, name)| (namespace.clone(), name.clone()))
+        .collect()
+}
+
+/// Begins all watches; `ready` turns true once each has listed what there is.
+pub fn begin(context: &Arc<Context>, tasks: &mut JoinSet<()>, ready: watch::Sender<bool>) {
+    let namespaces: Vec<Option<String>> = match context.settings.namespaces.as_slice() {
+        [] => vec![None],
+        chosen => chosen.iter().cloned().map(Some).collect(),
+    };
+    let (cameras, hubs) = (ApiResource::erase::<Camera>(&()), ApiResource::erase::<StreamHub>(&()));
+    let client = || context.clients.watches.clone();
+    let mut listed = Vec::new();
+    for namespace in &namespaces {
+        let dynamic = |resource: &ApiResource| match namespace {
+            Some(namespace) => Api::<DynamicObject>::namespaced_with(client(), namespace, resource),
+            None => Api::all_with(client(), resource),
+        };
+        let scope = namespace.as_deref();
+        let all = watcher::Config::default();
+        listed.push(follow::<Cameras>(context, tasks, dynamic(&cameras), all.clone(), scope));
+        listed.push(follow::<Hubs>(context, tasks, dynamic(&hubs), all, scope));
+        let ours = watcher::Config::default().labels(&names::pods_selector());
+        listed.push(follow::<Pods>(context, tasks, scoped(client(), scope), ours, scope));
+    }
+    if context.settings.watch_nodes {
+        let nodes = follow::<Nodes>(context, tasks, Api::all(client()), watcher::Config::default(), None);
+        let shared = Arc::clone(context);
+        let mut known = nodes.clone();
+        tokio::spawn(async move {
+            if known.wait_for(|listed| *listed).await.is_ok() {
+                shared.nodes_known.store(true, Ordering::Relaxed);
+                // Until now the nodes of all pods were unknown.
+                let keys: Vec<CameraKey> = lock(&shared.world).pods().map(|(key, _)| key.clone()).collect();
+                keys.into_iter().for_each(|key| shared.cameras.ask(key));
+            }
+        });
+    }
+    tokio::spawn(async move {
+        for mut listed in listed {
+            if listed.wait_for(|listed| *listed).await.is_err() {
+                return;
+            }
+        }
+        let _ = ready.send(true);
+    });
+}
+
+fn scoped<K>(client: kube::Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    }
+}
+
+fn follow<K: Kind>(
+    context: &Arc<Context>,
+    tasks: &mut JoinSet<()>,
+    api: Api<K::Object>,
+    config: watcher::Config,
+    namespace: Option<&str>,
+) -> watch::Receiver<bool> {
+    let (listed, listed_seen) = watch::channel(false);
+    let (context, namespace) = (Arc::clone(context), namespace.map(str::to_owned));
+    tasks.spawn(async move {
+        let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+        // What a list has named so far; objects that no list names are gone.
+        let mut seen = BTreeSet::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(Event::Apply(object)) => context.tell(|world| K::set(world, object, false)),
+                Ok(Event::Delete(object)) => {
+                    let (namespace, name) = place(&object);
+                    context.tell(|world| K::remove(world, &namespace, &name, object.uid().as_deref()));
+                }
+                Ok(Event::Init) => seen.clear(),
+                Ok(Event::InitApply(object)) => {
+                    seen.insert(place(&object));
+                    context.tell(|world| K::set(world, object, true));
+                }
+                Ok(Event::InitDone) => {
+                    let known = K::known(&lock(&context.world), namespace.as_deref());
+                    for gone in known.into_iter().filter(|place| !seen.contains(place)) {
+                        context.tell(|world| K::remove(world, &gone.0, &gone.1, None));
+                    }
+                    seen.clear();
+                    let _ = listed.send(true);
+                }
+                Err(error) => {
+                    context.metrics.watch_errors.inc();
+                    let error = described(&error);
+                    tracing::warn!(kind = K::NAME, namespace, error, "watch failed; it begins again");
+                }
+            }
+        }
+    });
+    listed_seen
+}
+
+fn place(object: &impl ResourceExt) -> (String, String) {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// With what lies below it: a watch's own words do not say what the API server said.
+fn described(error: &watcher::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(error) = next {
+        text = format!("{text}: {error}");
+        next = error.source();
+    }
+    text
+}

@@ -1,0 +1,24 @@
+//! What matters of a node.
+
+use k8s_openapi::api::core::v1::Node;
+
+/// What matters of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeFacts {
+    /// Since when it is not ready, UNIX milliseconds; `None` while it is.
+    pub not_ready_since: Option<u64>,
+}
+
+impl NodeFacts {
+    /// Reads a node.
+    pub fn new(node: &Node) -> Option<(String, Self)> {
+        let name = node.metadata.name.clone()?;
+        let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
+        let ready = conditions.into_iter().flatten().find(|condition| condition.type_ == "Ready");
+        // One that has just joined and says nothing yet is not lost.
+        let not_ready = ready.filter(|ready| ready.status != "True");
+        let since = not_ready.map(|ready| ready.last_transition_time.as_ref().map_or(0, |time| time.0.as_millisecond()));
+        let not_ready_since = since.map(|since| u64::try_from(since).unwrap_or_default());
+        Some((name, Self { not_ready_since }))
+    }
+}

@@ -1,0 +1,180 @@
+//! What matters of a camera's pod.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use streamhub_plan::CameraKey;
+
+use crate::names;
+
+/// What matters of a camera's pod.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PodFacts {
+    /// Its identity.
+    pub uid: String,
+    /// Its version, for writes that must not meet another one.
+    pub version: String,
+    /// The uid of the Camera that it belongs to; `None` where none does.
+    pub owner: Option<String>,
+    /// Its labels and annotations that are ours.
+    pub marks: Marks,
+    /// When its deletion was asked for, UNIX milliseconds.
+    pub deleting_since: Option<u64>,
+    /// `Pending`, `Running`, `Succeeded` or `Failed`.
+    pub phase: String,
+    /// Why it failed as a whole, such as `Evicted`.
+    pub reason: Option<String>,
+    /// The same for people.
+    pub message: Option<String>,
+    /// The node that it is on.
+    pub node: Option<String>,
+    /// Its address.
+    pub ip: Option<String>,
+    /// Whether the kubelet found it ready, and since when, UNIX milliseconds.
+    pub ready: Option<u64>,
+    /// Why it has no node.
+    pub unschedulable: Option<String>,
+    /// Its container.
+    pub container: Container,
+}
+
+/// Labels and annotations that are ours.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Marks {
+    /// Labels of ours.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of ours.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// How it is with the container that reads the camera.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Container {
+    /// Whether it runs.
+    pub running: bool,
+    /// Why it waits, such as `ImagePullBackOff`, and the kubelet's words.
+    pub waiting: Option<(String, String)>,
+    /// How it ended last.
+    pub ended: Option<Ended>,
+    /// How often it was started again.
+    pub restarts: i32,
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ended {
+    /// Such as `OOMKilled` or `Error`.
+    pub reason: String,
+    /// Its exit code.
+    pub code: i32,
+    /// Its last words.
+    pub message: String,
+}
+
+impl PodFacts {
+    /// Reads a pod; `None` for one that is no camera's by its name.
+    pub fn new(pod: Pod) -> Option<(CameraKey, Self)> {
+        let metadata = pod.metadata;
+        let key = CameraKey {
+            namespace: metadata.namespace.clone()?,
+            name: names::camera_of(metadata.name.as_deref()?)?.to_owned(),
+        };
+        let status = pod.status.unwrap_or_default();
+        let condition = |kind: &str| {
+            let conditions = status.conditions.iter().flatten();
+            conditions.into_iter().find(|condition| condition.type_ == kind)
+        };
+        let ready = condition("Ready").filter(|ready| ready.status == "True");
+        let ready = ready.map(|ready| ready.last_transition_time.as_ref().map_or(0, millis));
+        let scheduled = condition("PodScheduled").filter(|scheduled| scheduled.status == "False");
+        let unschedulable = scheduled.and_then(|scheduled| scheduled.message.clone());
+        Some((
+            key,
+            Self {
+                ready,
+                unschedulable,
+                owner: owner(&metadata),
+                marks: Marks::new(&metadata),
+                deleting_since: metadata.deletion_timestamp.as_ref().map(millis),
+                uid: metadata.uid.unwrap_or_default(),
+                version: metadata.resource_version.unwrap_or_default(),
+                node: pod.spec.and_then(|spec| spec.node_name),
+                container: Container::new(&status),
+                phase: status.phase.unwrap_or_default(),
+                reason: status.reason,
+                message: status.message,
+                ip: status.pod_ip,
+            },
+        ))
+    }
+
+    /// One of our annotations.
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.marks.annotations.get(name).map(String::as_str)
+    }
+
+    /// Whether it has come to its end and will not run again.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.phase.as_str(), "Failed" | "Succeeded")
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let mut other = other.clone();
+        other.version.clone_from(&self.version);
+        *self == other
+    }
+}
+
+impl Marks {
+    fn new(metadata: &ObjectMeta) -> Self {
+        let ours = |all: &Option<BTreeMap<String, String>>| {
+            let ours = all.iter().flatten().filter(|(key, _)| {
+                key.starts_with("streamhub.dev/") || key.starts_with("app.kubernetes.io/")
+            });
+            ours.map(|(key, value)| (key.clone(), value.clone())).collect()
+        };
+        Self {
+            labels: ours(&metadata.labels),
+            annotations: ours(&metadata.annotations),
+        }
+    }
+}
+
+impl Container {
+    fn new(status: &PodStatus) -> Self {
+        let containers = status.container_statuses.iter().flatten();
+        let found = containers.into_iter().find(|status| status.name == names::CONTAINER);
+        found.map(Self::of).unwrap_or_default()
+    }
+
+    fn of(status: &ContainerStatus) -> Self {
+        let state = status.state.clone().unwrap_or_default();
+        let last = status.last_state.clone().unwrap_or_default().terminated;
+        let ended = state.terminated.or(last).map(|ended| Ended {
+            reason: ended.reason.unwrap_or_default(),
+            code: ended.exit_code,
+            message: ended.message.unwrap_or_default(),
+        });
+        let words = |text: Option<String>| text.unwrap_or_default();
+        Self {
+            running: state.running.is_some(),
+            waiting: state.waiting.map(|waiting| (words(waiting.reason), words(waiting.message))),
+            ended,
+            restarts: status.restart_count,
+        }
+    }
+}
+
+fn owner(metadata: &ObjectMeta) -> Option<String> {
+    let owners = metadata.owner_references.iter().flatten();
+    let ours = owners.into_iter().find(|owner| {
+        let group = owner.api_version.split_once('/').map(|(group, _)| group);
+        owner.controller == Some(true) && owner.kind == "Camera" && group == Some(streamhub_crds::GROUP)
+    });
+    ours.map(|owner| owner.uid.clone())
+}
+
+fn millis(time: &Time) -> u64 {
+    u64::try_from(time.0.as_millisecond()).unwrap_or_default()
+}
