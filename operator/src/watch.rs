@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, ApiResource};
 use kube::core::{DynamicObject, NamespaceResourceScope};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::WatchStreamExt as _;
 use kube::{Resource, ResourceExt};
+use rand::Rng as _;
 use serde::de::DeserializeOwned;
 use streamhub_crds::{Camera, StreamHub};
 use streamhub_plan::CameraKey;
@@ -22,6 +24,9 @@ use crate::camera::memory::lock;
 use crate::context::Context;
 use crate::names;
 use crate::world::{HubKey, Touched, World};
+
+/// All is listed anew now and then: an event that was lost on its way is not missed for ever.
+const LIST_AGAIN: Duration = Duration::from_secs(900);
 
 /// Objects of one kind, as the world takes them.
 trait Kind: Clone + Send + 'static {
@@ -200,38 +205,55 @@ fn follow<K: Kind>(
     let (listed, listed_seen) = watch::channel(false);
     let (context, namespace) = (Arc::clone(context), namespace.map(str::to_owned));
     tasks.spawn(async move {
-        let mut events = std::pin::pin!(watcher(api, config).default_backoff());
-        // What a list has named so far; objects that no list names are gone.
-        let mut seen = BTreeSet::new();
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(Event::Apply(object)) => context.tell(|world| K::set(world, object, false)),
-                Ok(Event::Delete(object)) => {
-                    let (namespace, name) = place(&object);
-                    context.tell(|world| K::remove(world, &namespace, &name, object.uid().as_deref()));
-                }
-                Ok(Event::Init) => seen.clear(),
-                Ok(Event::InitApply(object)) => {
-                    seen.insert(place(&object));
-                    context.tell(|world| K::set(world, object, true));
-                }
-                Ok(Event::InitDone) => {
-                    let known = K::known(&lock(&context.world), namespace.as_deref());
-                    for gone in known.into_iter().filter(|place| !seen.contains(place)) {
-                        context.tell(|world| K::remove(world, &gone.0, &gone.1, None));
-                    }
-                    seen.clear();
-                    let _ = listed.send(true);
-                }
-                Err(error) => {
-                    context.metrics.watch_errors.inc();
-                    let error = described(&error);
-                    tracing::warn!(kind = K::NAME, namespace, error, "watch failed; it begins again");
-                }
+        loop {
+            let again = tokio::time::sleep(LIST_AGAIN.mul_f64(rand::rng().random_range(0.8..1.2)));
+            let events = watcher(api.clone(), config.clone()).default_backoff();
+            tokio::select! {
+                () = take::<K>(&context, namespace.as_deref(), events, &listed) => return,
+                () = again => {}
             }
         }
     });
     listed_seen
+}
+
+/// Tells the world what a watch brings.
+async fn take<K: Kind>(
+    context: &Context,
+    namespace: Option<&str>,
+    events: impl Stream<Item = watcher::Result<Event<K::Object>>>,
+    listed: &watch::Sender<bool>,
+) {
+    let mut events = std::pin::pin!(events);
+    // What a list has named so far; objects that no list names are gone.
+    let mut seen = BTreeSet::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Apply(object)) => context.tell(|world| K::set(world, object, false)),
+            Ok(Event::Delete(object)) => {
+                let (namespace, name) = place(&object);
+                context.tell(|world| K::remove(world, &namespace, &name, object.uid().as_deref()));
+            }
+            Ok(Event::Init) => seen.clear(),
+            Ok(Event::InitApply(object)) => {
+                seen.insert(place(&object));
+                context.tell(|world| K::set(world, object, true));
+            }
+            Ok(Event::InitDone) => {
+                let known = K::known(&lock(&context.world), namespace);
+                for gone in known.into_iter().filter(|place| !seen.contains(place)) {
+                    context.tell(|world| K::remove(world, &gone.0, &gone.1, None));
+                }
+                seen.clear();
+                let _ = listed.send(true);
+            }
+            Err(error) => {
+                context.metrics.watch_errors.inc();
+                let error = described(&error);
+                tracing::warn!(kind = K::NAME, namespace, error, "watch failed; it begins again");
+            }
+        }
+    }
 }
 
 fn place(object: &impl ResourceExt) -> (String, String) {

@@ -1,6 +1,7 @@
 //! What is known of the cluster, as far as it matters here. Pure: told of changes, it says who must be looked at.
 
 mod camera;
+mod gone;
 mod hub;
 mod node;
 mod pod;
@@ -25,6 +26,7 @@ pub struct World {
     nodes: BTreeMap<String, NodeFacts>,
     claims: BTreeMap<Claimed, BTreeSet<CameraKey>>,
     of_hub: BTreeMap<HubKey, BTreeSet<CameraKey>>,
+    gone: gone::Gone,
 }
 
 /// A thing that one camera may open: the namespace where it is looked for (empty: everywhere), and what it is.
@@ -102,10 +104,10 @@ impl World {
             return Touched::default();
         };
         let old = self.cameras.get(&key);
-        if !listed && old.is_some_and(|old| is_older(object.metadata.resource_version.as_deref(), &old.version)) {
+        let new = CameraObject::new(key.clone(), object, old);
+        if !listed && self.is_past(&new.uid, &new.version, old.map(|old| (old.uid.as_str(), old.version.as_str()))) {
             return Touched::default();
         }
-        let new = CameraObject::new(key.clone(), object, old);
         if old.is_some_and(|old| old.is_same(&new)) {
             return Touched::default();
         }
@@ -123,6 +125,7 @@ impl World {
 
     /// A camera is gone; with a `uid`, only that one.
     pub fn remove_camera(&mut self, key: &CameraKey, uid: Option<&str>) -> Touched {
+        self.gone.add(uid);
         let gone = self.cameras.get(key);
         if gone.is_none_or(|gone| uid.is_some_and(|uid| gone.uid != uid)) {
             return Touched::default();
@@ -149,10 +152,10 @@ impl World {
             return Touched::default();
         };
         let old = self.hubs.get(&key);
-        if !listed && old.is_some_and(|old| is_older(object.metadata.resource_version.as_deref(), &old.version)) {
+        let new = HubObject::new(object, old);
+        if !listed && self.is_past(&new.uid, &new.version, old.map(|old| (old.uid.as_str(), old.version.as_str()))) {
             return Touched::default();
         }
-        let new = HubObject::new(object, old);
         let same_spec = old.is_some_and(|old| old.has_same_spec(&new));
         self.hubs.insert(key.clone(), new);
         self.touched_by_hub(key, !same_spec)
@@ -160,6 +163,7 @@ impl World {
 
     /// A hub is gone; with a `uid`, only that one.
     pub fn remove_hub(&mut self, key: &HubKey, uid: Option<&str>) -> Touched {
+        self.gone.add(uid);
         let gone = self.hubs.get(key);
         if gone.is_none_or(|gone| uid.is_some_and(|uid| gone.uid != uid)) {
             return Touched::default();
@@ -182,8 +186,7 @@ impl World {
             return Touched::default();
         };
         let old = self.pods.get(&key);
-        let older = |old: &PodFacts| old.uid == new.uid && is_older(Some(&new.version), &old.version);
-        if !listed && old.is_some_and(older) {
+        if !listed && self.is_past(&new.uid, &new.version, old.map(|old| (old.uid.as_str(), old.version.as_str()))) {
             return Touched::default();
         }
         let same = old.is_some_and(|old| old.is_same(&new));
@@ -196,6 +199,7 @@ impl World {
 
     /// A camera pod is gone; with a `uid`, only that one.
     pub fn remove_pod(&mut self, key: &CameraKey, uid: Option<&str>) -> Touched {
+        self.gone.add(uid);
         let gone = self.pods.get(key);
         if gone.is_none_or(|gone| uid.is_some_and(|uid| gone.uid != uid)) {
             return Touched::default();
@@ -243,6 +247,11 @@ impl World {
         self.nodes.keys().cloned().collect()
     }
 
+    /// Whether an object tells of the past: it is gone since, or a later version of it is known.
+    fn is_past(&self, uid: &str, version: &str, known: Option<(&str, &str)>) -> bool {
+        self.gone.has(uid) || known.is_some_and(|known| uid == known.0 && is_older(version, known.1))
+    }
+
     fn claims_of(&self, key: &CameraKey) -> Vec<Claimed> {
         self.cameras.get(key).map(claimed).unwrap_or_default()
     }
@@ -276,9 +285,9 @@ fn remove_from<K: Ord>(sets: &mut BTreeMap<K, BTreeSet<CameraKey>>, place: &K, k
 
 /// Whether a version is older than one that is known: answers to our own writes come before what the watches tell.
 /// Versions of one resource are numbers that rise (Kubernetes says so since 1.35, etcd always did).
-fn is_older(version: Option<&str>, known: &str) -> bool {
+fn is_older(version: &str, known: &str) -> bool {
     let number = |text: &str| text.parse::<u64>().ok();
-    match (version.and_then(number), number(known)) {
+    match (number(version), number(known)) {
         (Some(version), Some(known)) => version < known,
         _ => false,
     }

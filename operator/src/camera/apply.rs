@@ -15,7 +15,7 @@ use super::build;
 use super::decide::{Now, Step, Why};
 use super::dereference::Observed;
 use super::memory::{Memory, lock};
-use super::picture::{NAME_TAKEN, Picture};
+use super::picture::{NAME_IS_TAKEN, NAME_TAKEN, Picture};
 use super::refusal::{Answer, Refusal};
 use super::status;
 use super::verdict::Verdict;
@@ -71,6 +71,12 @@ impl Doing<'_> {
     /// First the incarnation is raised, then the pod is made: who breaks off in between has only used a number up.
     async fn create(&self, run: &Run) -> Result<(), Error> {
         let camera = &self.observed.camera;
+        // Where the name was taken, looking costs less than being refused.
+        let was_taken = lock(self.memory).refusal.as_ref().is_some_and(|refusal| refusal.reason == NAME_IS_TAKEN);
+        if was_taken && let Some(refusal) = self.who_has_the_name().await? {
+            self.refused(refusal);
+            return Ok(());
+        }
         let unused = lock(self.memory).unused_incarnation.filter(|unused| Some(*unused) == camera.status.incarnation);
         let incarnation = match unused {
             Some(unused) => unused,
@@ -101,9 +107,18 @@ impl Doing<'_> {
             state: "Starting",
             ..Picture::default()
         };
-        let mut status = status::status(self.observed, &lock(self.memory), &starting, now.millis);
+        let mut status = {
+            let said = &camera.status;
+            if said.state.as_deref() == Some("Pending") && said.reason.is_some() {
+                // It may well be refused again: what is said about it stays until the pod is there.
+                said.clone()
+            } else {
+                let mut status = status::status(self.observed, &lock(self.memory), &starting, now.millis);
+                status.pod = Some(names::pod(&camera.key.name));
+                status
+            }
+        };
         status.incarnation = Some(incarnation);
-        status.pod = Some(names::pod(&camera.key.name));
         write_status(self.context, camera, &status).await?;
         let mut memory = lock(self.memory);
         memory.budget.spend(now.instant);
@@ -120,7 +135,6 @@ impl Doing<'_> {
     }
 
     async fn not_made(&self, status: Box<Status>) -> Result<(), Error> {
-        let camera = &self.observed.camera;
         let refusal = match Answer::of(&status) {
             Answer::Leaving => return Ok(()),
             Answer::Unclear => {
@@ -134,31 +148,38 @@ impl Doing<'_> {
                 None => return Ok(()),
             },
         };
-        tracing::warn!(camera = %camera.key, reason = refusal.reason, message = refusal.message, "no pod");
+        self.refused(refusal);
+        Ok(())
+    }
+
+    fn refused(&self, refusal: Refusal) {
         let mut memory = lock(self.memory);
         memory.refusals += 1;
-        memory.not_before = Some(Now::read().instant + Backoff::REMAKE.jittered(memory.refusals));
+        let backoff = if refusal.reason == NAME_IS_TAKEN { Backoff::TAKEN } else { Backoff::REMAKE };
+        memory.not_before = Some(Now::read().instant + backoff.jittered(memory.refusals));
+        if memory.refusal.as_ref() != Some(&refusal) {
+            tracing::warn!(camera = %self.observed.camera.key, reason = refusal.reason, message = refusal.message, "no pod");
+        }
         memory.refusal = Some(refusal);
-        Ok(())
     }
 
     /// Ours, which the watch has not told yet, or which has lost its labels; or another's.
     async fn who_has_the_name(&self) -> Result<Option<Refusal>, Error> {
         let camera = &self.observed.camera;
         let name = names::pod(&camera.key.name);
-        lock(self.memory).unused_incarnation = None;
         let Some(found) = self.pods().get_opt(&name).await.map_err(Error::at("look at the pod"))? else {
             return Ok(None);
         };
         let facts = PodFacts::new(found.clone()).map(|(_, facts)| facts).unwrap_or_default();
         if facts.owner.as_deref() == Some(camera.uid.as_str()) {
+            lock(self.memory).unused_incarnation = None;
             if let Verdict::Run(run) = &self.observed.verdict {
                 self.patch(&facts, run).await?;
             }
             return Ok(None);
         }
         Ok(Some(Refusal {
-            reason: "NameTaken",
+            reason: NAME_IS_TAKEN,
             message: NAME_TAKEN.to_owned(),
             stalled: true,
         }))

@@ -170,6 +170,10 @@ async fn announce(context: &Context, observed: &Observed, picture: &Picture) {
         }
         return;
     }
+    // What was done about these has had its own event.
+    if matches!(picture.reason.as_str(), "PodEnding" | "PodEnded" | "PreviousPod") {
+        return;
+    }
     let note = if picture.message.is_empty() { picture.state } else { &picture.message };
     if picture.reason == "Disabled" {
         context.events.normal(camera, "Disabled", note).await;

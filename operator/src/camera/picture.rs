@@ -100,11 +100,13 @@ fn foreign(pod: &PodFacts) -> Picture {
     if pod.owner.is_some() {
         return because("Pending", "PreviousPod", "the pod of an earlier Camera of this name is being removed");
     }
-    let mut picture = because("Pending", "NameTaken", NAME_TAKEN);
+    let mut picture = because("Pending", NAME_IS_TAKEN, NAME_TAKEN);
     picture.stalled = true;
     picture
 }
 
+/// The reason where another pod has the name.
+pub const NAME_IS_TAKEN: &str = "NameTaken";
 /// What is said where another pod has the name.
 pub const NAME_TAKEN: &str = "a pod of the name that this camera's pod must have is there and does not belong to this \
                               Camera; delete or rename that pod, or give the camera another name";
