@@ -41,9 +41,9 @@ pub use source::{
 };
 pub use status::{CameraCounts, CameraStatus, SourceFacts, StreamHubStatus};
 pub use values::{
-    ClaimName, ClockOffset, ControlName, ControlValue, DevicePath, Dimension, FileUri, Fourcc, Fps, HttpUrl,
-    InvalidValue, LabelKey, LabelValue, NatsUrl, ObjectName, PodClassName, Quality, Quantity, RemoteFile, RtspUrl, SecretKey, SecretName,
-    SubjectPrefix, SubjectToken, Ttl,
+    ClaimName, ClockOffset, ControlName, ControlValue, DevicePath, Dimension, FileUri, Fourcc, Fps,
+    HttpUrl, InvalidValue, LabelKey, LabelValue, NatsUrl, ObjectName, PodClassName, Quality,
+    Quantity, RemoteFile, RtspUrl, SecretKey, SecretName, SubjectPrefix, SubjectToken, Ttl,
 };
 
 /// The API group of every kind here.

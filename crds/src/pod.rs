@@ -44,7 +44,8 @@ impl PodSettings {
     #[must_use]
     pub fn over(&self, defaults: &Self) -> Self {
         let own = self.clone();
-        let merged = |own: BTreeMap<LabelKey, Quantity>, defaults: &BTreeMap<LabelKey, Quantity>| {
+        let merged = |own: BTreeMap<LabelKey, Quantity>,
+                      defaults: &BTreeMap<LabelKey, Quantity>| {
             let mut all = defaults.clone();
             all.extend(own);
             all
@@ -169,5 +170,8 @@ impl PodResources {
 }
 
 fn keys() -> String {
-    format!("self.all(key, size(key) <= 128 && key.matches('{}'))", LabelKey::PATTERN)
+    format!(
+        "self.all(key, size(key) <= 128 && key.matches('{}'))",
+        LabelKey::PATTERN
+    )
 }

@@ -15,19 +15,27 @@ pub use rtsp::{ClockMode, RtspClock, RtspLocation, RtspSource, Transport};
 pub use test::TestSource;
 pub use v4l2::{CaptureMode, DeviceSelector, V4l2Source};
 
-use crate::schema::rule;
+use crate::schema::{rule, rule_at};
 use crate::values::InvalidValue;
 
 const ONE_SOURCE: &str = "exactly one of rtsp, v4l2, http, file and test must be set";
 const ONE_SOURCE_RULE: &str = "(has(self.rtsp) ? 1 : 0) + (has(self.v4l2) ? 1 : 0) + (has(self.http) ? 1 : 0) + \
      (has(self.file) ? 1 : 0) + (has(self.test) ? 1 : 0) == 1";
 const ONE_URL: &str = "exactly one of url and urlSecretRef must be set";
+const ONE_CLAIM: &str =
+    "all files of a camera must be on one claim: give the same claimName everywhere";
+const ONE_CLAIM_RULE: &str = "!has(self.fallbacks) || self.fallbacks.all(a, !has(a.file) || !has(a.file.claimName) || \
+     ((!has(self.file) || !has(self.file.claimName) || self.file.claimName == a.file.claimName) && \
+     self.fallbacks.all(b, !has(b.file) || !has(b.file.claimName) || b.file.claimName == a.file.claimName)))";
 const MOST_FALLBACKS: usize = 4;
 
 /// A camera's source, and what stands in for it while it is down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "CameraSourceFields", into = "CameraSourceFields")]
-#[schemars(extend("x-kubernetes-validations" = [rule(ONE_SOURCE_RULE, ONE_SOURCE)]))]
+#[schemars(extend("x-kubernetes-validations" = [
+    rule(ONE_SOURCE_RULE, ONE_SOURCE),
+    rule_at(".fallbacks", ONE_CLAIM_RULE, ONE_CLAIM),
+]))]
 pub struct CameraSource {
     /// The camera itself.
     pub primary: Source,

@@ -15,7 +15,12 @@ use tracing_subscriber::EnvFilter;
 #[command(version, name = "streamhub-operator")]
 pub struct Args {
     /// Namespaces whose Cameras are looked after, with commas between them; none: all
-    #[arg(long, env = "STREAMHUB_NAMESPACES", value_name = "NAMES", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "STREAMHUB_NAMESPACES",
+        value_name = "NAMES",
+        value_delimiter = ','
+    )]
     pub namespaces: Vec<String>,
     /// Image of the camera pods
     #[arg(long, env = "STREAMHUB_INGEST_IMAGE", value_name = "IMAGE")]
@@ -31,7 +36,12 @@ pub struct Args {
     )]
     pub ingest_image_pull_policy: PullPolicy,
     /// Secrets of the cameras' namespaces that the kubelet pulls it with, with commas between them
-    #[arg(long, env = "STREAMHUB_IMAGE_PULL_SECRETS", value_name = "NAMES", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "STREAMHUB_IMAGE_PULL_SECRETS",
+        value_name = "NAMES",
+        value_delimiter = ','
+    )]
     pub image_pull_secrets: Vec<String>,
     /// NATS server of hubs that name none; camera pods resolve it from their own namespaces
     #[arg(long, env = "STREAMHUB_NATS_URL", value_name = "URL", value_parser = optional::<NatsUrl>)]
@@ -49,7 +59,12 @@ pub struct Args {
     #[arg(long, env = "STREAMHUB_WATCH_NODES", value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     pub watch_nodes: bool,
     /// Name of the Lease that says which operator works
-    #[arg(long, env = "STREAMHUB_LEASE_NAME", value_name = "NAME", default_value = "streamhub-operator")]
+    #[arg(
+        long,
+        env = "STREAMHUB_LEASE_NAME",
+        value_name = "NAME",
+        default_value = "streamhub-operator"
+    )]
     pub lease_name: String,
     /// Namespace of the Lease [default: the operator's own]
     #[arg(long, env = "STREAMHUB_LEASE_NAMESPACE", value_name = "NAME")]
@@ -61,7 +76,12 @@ pub struct Args {
     #[arg(long, env = "POD_IP", value_name = "IP", hide = true)]
     pub pod_ip: Option<String>,
     /// Address for /healthz, /readyz and /metrics
-    #[arg(long, env = "STREAMHUB_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
+    #[arg(
+        long,
+        env = "STREAMHUB_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:8081"
+    )]
     pub listen: SocketAddr,
     /// What this installation is called; camera pods made by another release are replaced bit by bit
     #[arg(long, env = "STREAMHUB_RELEASE", value_name = "NAME", default_value = env!("CARGO_PKG_VERSION"))]
@@ -70,7 +90,12 @@ pub struct Args {
     #[arg(long, env = "STREAMHUB_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,
     /// What is logged, in the syntax of `RUST_LOG`
-    #[arg(long, env = "STREAMHUB_LOG", value_name = "FILTER", default_value = "info,kube_client=warn")]
+    #[arg(
+        long,
+        env = "STREAMHUB_LOG",
+        value_name = "FILTER",
+        default_value = "info,kube_client=warn"
+    )]
     pub log_level: String,
 }
 
@@ -120,7 +145,11 @@ impl LogFormat {
             Self::Human => base
                 .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
                 .init(),
-            Self::Json => base.json().flatten_event(true).with_current_span(true).init(),
+            Self::Json => base
+                .json()
+                .flatten_event(true)
+                .with_current_span(true)
+                .init(),
         }
     }
 }
@@ -129,7 +158,9 @@ impl LogFormat {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Optional<T>(pub Option<T>);
 
-fn optional<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<Optional<T>, String> {
+fn optional<T: std::str::FromStr<Err: std::fmt::Display>>(
+    text: &str,
+) -> Result<Optional<T>, String> {
     if text.is_empty() {
         return Ok(Optional(None));
     }
@@ -139,14 +170,20 @@ fn optional<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<
 
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write a whole number of seconds or minutes, 10s to 24h: 60s, 5m".to_owned();
-    let (number, unit) = text.split_at(text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len()));
+    let (number, unit) = text.split_at(
+        text.find(|letter: char| !letter.is_ascii_digit())
+            .unwrap_or(text.len()),
+    );
     let scale = match unit {
         "s" => 1,
         "m" => 60,
         "h" => 3600,
         _ => return Err(wrong()),
     };
-    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(scale));
+    let seconds = number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(scale));
     seconds
         .filter(|seconds| (10..=86_400).contains(seconds))
         .map(Duration::from_secs)
@@ -167,7 +204,13 @@ fn pod_defaults(text: &str) -> Result<PodSettings, String> {
         Err(problems) => {
             let lines: Vec<String> = problems
                 .into_iter()
-                .map(|problem| format!("{}: {}", problem.field.trim_start_matches("spec.pod."), problem.message))
+                .map(|problem| {
+                    format!(
+                        "{}: {}",
+                        problem.field.trim_start_matches("spec.pod."),
+                        problem.message
+                    )
+                })
                 .collect();
             Err(lines.join("; "))
         }
@@ -179,15 +222,26 @@ mod tests {
     use super::*;
 
     fn parse(more: &[&str]) -> Result<Args, clap::Error> {
-        Args::try_parse_from(["streamhub-operator", "--ingest-image", "ingest:1"].iter().chain(more))
+        Args::try_parse_from(
+            ["streamhub-operator", "--ingest-image", "ingest:1"]
+                .iter()
+                .chain(more),
+        )
     }
 
     #[test]
     fn defaults_of_pods_are_checked_as_those_of_cameras() {
-        let args = parse(&["--pod-defaults", r#"{"resources":{"requests":{"cpu":"100m"}}}"#]).unwrap();
+        let args = parse(&[
+            "--pod-defaults",
+            r#"{"resources":{"requests":{"cpu":"100m"}}}"#,
+        ])
+        .unwrap();
         assert_eq!(args.pod_defaults.resources.requests.len(), 1);
         for (wrong, word) in [
-            (r#"{"resources":{"requests":{"cpu":"lots"}}}"#, "resources.requests.cpu"),
+            (
+                r#"{"resources":{"requests":{"cpu":"lots"}}}"#,
+                "resources.requests.cpu",
+            ),
             (r#"{"color":"red"}"#, "color"),
             ("{", "EOF"),
         ] {

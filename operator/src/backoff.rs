@@ -39,7 +39,8 @@ impl Backoff {
 
     /// The same, between all and four fifths of it, so that many do not come at once.
     pub fn jittered(&self, failures: u32) -> Duration {
-        self.after(failures).mul_f64(rand::rng().random_range(0.8..=1.0))
+        self.after(failures)
+            .mul_f64(rand::rng().random_range(0.8..=1.0))
     }
 }
 
@@ -49,7 +50,9 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_most() {
-        let waits: Vec<u64> = [0, 1, 2, 3, 9, 10, 99].map(|n| Backoff::REMAKE.after(n).as_secs()).into();
+        let waits: Vec<u64> = [0, 1, 2, 3, 9, 10, 99]
+            .map(|n| Backoff::REMAKE.after(n).as_secs())
+            .into();
         assert_eq!(waits, [0, 1, 2, 4, 256, 300, 300]);
     }
 }

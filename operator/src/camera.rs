@@ -8,6 +8,8 @@
 mod apply;
 pub mod build;
 pub mod controller;
+#[cfg(test)]
+mod convergence;
 pub mod decide;
 pub mod dereference;
 pub mod memory;

@@ -83,7 +83,9 @@ impl Election {
             match tokio::time::timeout(left, self.attempt()).await {
                 Ok(Ok(true)) => renewed = Instant::now(),
                 Ok(Ok(false)) => return Held::Lost,
-                Ok(Err(error)) => tracing::warn!(%error, lease = self.name, "can't renew the Lease"),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, lease = self.name, "can't renew the Lease")
+                }
                 Err(_) => tracing::warn!(lease = self.name, "the Lease was not renewed in time"),
             }
             if renewed.elapsed() >= DEADLINE {
@@ -98,8 +100,16 @@ impl Election {
         let found = self.api.get_opt(&self.name).await?;
         let written = match self.step(found, now, Instant::now()) {
             Step::Wait => return Ok(false),
-            Step::Create => self.api.create(&PostParams::default(), &self.fresh(now)).await,
-            Step::Write(lease) => self.api.replace(&self.name, &PostParams::default(), &lease).await,
+            Step::Create => {
+                self.api
+                    .create(&PostParams::default(), &self.fresh(now))
+                    .await
+            }
+            Step::Write(lease) => {
+                self.api
+                    .replace(&self.name, &PostParams::default(), &lease)
+                    .await
+            }
         };
         match written {
             Ok(lease) => {
@@ -185,7 +195,9 @@ impl Election {
             spec.holder_identity = Some(String::new());
             spec.lease_duration_seconds = Some(1);
             spec.renew_time = Some(MicroTime(Timestamp::now()));
-            self.api.replace(&self.name, &PostParams::default(), &lease).await?;
+            self.api
+                .replace(&self.name, &PostParams::default(), &lease)
+                .await?;
             Ok::<(), kube::Error>(())
         };
         match tokio::time::timeout(Duration::from_secs(3), given_back).await {
@@ -246,7 +258,10 @@ mod tests {
         let mut lease = old.fresh(at(0));
         for second in 0..60 {
             let now = begin + Duration::from_secs(second);
-            assert_eq!(new.step(Some(lease.clone()), at(second as i64), now), Step::Wait);
+            assert_eq!(
+                new.step(Some(lease.clone()), at(second as i64), now),
+                Step::Wait
+            );
             let Step::Write(renewed) = old.step(Some(lease), at(second as i64), now) else {
                 panic!("it is ours");
             };
@@ -260,6 +275,9 @@ mod tests {
         lease.spec.as_mut().unwrap().holder_identity = Some(String::new());
         let step = election("new").step(Some(lease), at(0), Instant::now());
         assert!(matches!(step, Step::Write(_)));
-        assert_eq!(election("new").step(None, at(0), Instant::now()), Step::Create);
+        assert_eq!(
+            election("new").step(None, at(0), Instant::now()),
+            Step::Create
+        );
     }
 }

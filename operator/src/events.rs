@@ -39,7 +39,11 @@ impl Events {
 
     async fn write(&self, camera: &CameraObject, kind: EventType, reason: &str, note: &str) {
         let reference = ObjectReference {
-            api_version: Some(format!("{}/{}", streamhub_crds::GROUP, streamhub_crds::VERSION)),
+            api_version: Some(format!(
+                "{}/{}",
+                streamhub_crds::GROUP,
+                streamhub_crds::VERSION
+            )),
             kind: Some("Camera".to_owned()),
             name: Some(camera.key.name.clone()),
             namespace: Some(camera.key.namespace.clone()),

@@ -33,7 +33,11 @@ async fn readyz(State(pages): State<Pages>) -> Response {
     if *pages.ready.borrow() {
         (StatusCode::OK, "ok\n").into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the first lists are still being read\n").into_response()
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the first lists are still being read\n",
+        )
+            .into_response()
     }
 }
 

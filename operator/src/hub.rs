@@ -38,9 +38,14 @@ impl Work<HubKey> for Hubs {
         let begin = Instant::now();
         let result = look(&self.0, &key).await;
         let metrics = &self.0.metrics;
-        let label = ControllerLabel { controller: CONTROLLER };
+        let label = ControllerLabel {
+            controller: CONTROLLER,
+        };
         metrics.reconciles.get_or_create(&label).inc();
-        metrics.durations.get_or_create(&label).observe(begin.elapsed().as_secs_f64());
+        metrics
+            .durations
+            .get_or_create(&label)
+            .observe(begin.elapsed().as_secs_f64());
         let mut budgets = lock(&self.0.hub_budgets.0);
         match result {
             Ok(next) => {
@@ -51,7 +56,13 @@ impl Work<HubKey> for Hubs {
             }
             Err(error) => {
                 let category = error.category();
-                metrics.errors.get_or_create(&ErrorLabels { controller: CONTROLLER, category }).inc();
+                metrics
+                    .errors
+                    .get_or_create(&ErrorLabels {
+                        controller: CONTROLLER,
+                        category,
+                    })
+                    .inc();
                 if error.is_stale() {
                     return Some(STALE_AGAIN);
                 }
@@ -73,13 +84,23 @@ async fn look(context: &Context, key: &HubKey) -> Result<Option<Duration>, Error
             return Ok(None);
         };
         let counts = counts(&world, key);
-        let wanted = status(&hub, key, counts, context.settings.nats.as_ref(), now.millis);
+        let wanted = status(
+            &hub,
+            key,
+            counts,
+            context.settings.nats.as_ref(),
+            now.millis,
+        );
         (hub, wanted)
     };
     if hub.deleting || wanted == hub.status {
         return Ok(None);
     }
-    let next = lock(&context.hub_budgets.0).entry(key.clone()).or_default().0.next(now.instant);
+    let next = lock(&context.hub_budgets.0)
+        .entry(key.clone())
+        .or_default()
+        .0
+        .next(now.instant);
     if let Some(at) = next {
         return Ok(Some(at - now.instant));
     }
@@ -98,7 +119,11 @@ async fn look(context: &Context, key: &HubKey) -> Result<Option<Duration>, Error
         .await
         .map_err(Error::at("write the status of the StreamHub"))?;
     context.metrics.wrote("hub-status");
-    lock(&context.hub_budgets.0).entry(key.clone()).or_default().0.spend(now.instant);
+    lock(&context.hub_budgets.0)
+        .entry(key.clone())
+        .or_default()
+        .0
+        .spend(now.instant);
     context.tell(|world| world.set_hub(written, false));
     Ok(None)
 }
@@ -108,26 +133,45 @@ fn counts(world: &World, key: &HubKey) -> CameraCounts {
     for camera in world.cameras_of(key) {
         counts.total += 1;
         counts.ready += u32::from(camera.has("Ready"));
-        let state = camera.status.state.clone().unwrap_or_else(|| "Pending".to_owned());
+        let state = camera
+            .status
+            .state
+            .clone()
+            .unwrap_or_else(|| "Pending".to_owned());
         *counts.by_state.entry(state).or_default() += 1;
     }
     counts
 }
 
 /// The status that a hub should have.
-fn status(hub: &HubObject, key: &HubKey, cameras: CameraCounts, nats: Option<&NatsServer>, now_ms: u64) -> StreamHubStatus {
+fn status(
+    hub: &HubObject,
+    key: &HubKey,
+    cameras: CameraCounts,
+    nats: Option<&NatsServer>,
+    now_ms: u64,
+) -> StreamHubStatus {
     let parsed = hub.parsed.as_ref().as_ref();
-    let named = parsed.ok().and_then(|hub| hub.spec.nats.as_ref()?.url.as_ref());
+    let named = parsed
+        .ok()
+        .and_then(|hub| hub.spec.nats.as_ref()?.url.as_ref());
     let own = nats.and_then(|nats| nats.url.as_ref());
-    let url = parsed.ok().and(named.or(own)).map(|url| url.as_str().to_owned());
+    let url = parsed
+        .ok()
+        .and(named.or(own))
+        .map(|url| url.as_str().to_owned());
     let enabled = cameras.total - cameras.by_state.get("Disabled").copied().unwrap_or(0);
     let (ready, reason, message, stalled) = match (parsed, &url) {
         (Err(problems), _) => {
-            let lines: Vec<String> = problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect();
+            let lines: Vec<String> = problems
+                .iter()
+                .map(|problem| format!("{}: {}", problem.field, problem.message))
+                .collect();
             (false, "Invalid", lines.join("; "), true)
         }
         (Ok(_), None) => {
-            let message = "it names no NATS server and the installation has none; set spec.nats.url";
+            let message =
+                "it names no NATS server and the installation has none; set spec.nats.url";
             (false, "NatsUnknown", message.to_owned(), true)
         }
         (Ok(_), Some(_)) if cameras.ready < enabled => {
@@ -144,14 +188,27 @@ fn status(hub: &HubObject, key: &HubKey, cameras: CameraCounts, nats: Option<&Na
         observed_generation: Some(hub.generation),
         conditions,
         nats: url,
-        subject_prefix: parsed.ok().map(|hub| hub.spec.subject_prefix(&key.namespace, &key.name)),
+        subject_prefix: parsed
+            .ok()
+            .map(|hub| hub.spec.subject_prefix(&key.namespace, &key.name)),
         cameras,
     }
 }
 
-fn condition(hub: &HubObject, kind: &str, status: bool, reason: &str, message: &str, now_ms: u64) -> Condition {
+fn condition(
+    hub: &HubObject,
+    kind: &str,
+    status: bool,
+    reason: &str,
+    message: &str,
+    now_ms: u64,
+) -> Condition {
     let status = if status { "True" } else { "False" };
-    let old = hub.status.conditions.iter().find(|old| old.type_ == kind && old.status == status);
+    let old = hub
+        .status
+        .conditions
+        .iter()
+        .find(|old| old.type_ == kind && old.status == status);
     let now = Timestamp::from_second((now_ms / 1000) as i64).unwrap_or_default();
     Condition {
         type_: kind.to_owned(),
@@ -167,7 +224,11 @@ fn condition(hub: &HubObject, kind: &str, status: bool, reason: &str, message: &
 pub fn by_state(world: &World) -> BTreeMap<String, u32> {
     let mut states = BTreeMap::new();
     for (_, camera) in world.cameras() {
-        let state = camera.status.state.clone().unwrap_or_else(|| "Pending".to_owned());
+        let state = camera
+            .status
+            .state
+            .clone()
+            .unwrap_or_else(|| "Pending".to_owned());
         *states.entry(state).or_default() += 1;
     }
     states

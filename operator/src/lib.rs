@@ -23,3 +23,6 @@ pub mod queue;
 pub mod settings;
 pub mod watch;
 pub mod world;
+
+#[cfg(test)]
+mod samples;

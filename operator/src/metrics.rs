@@ -50,7 +50,9 @@ pub struct StateLabel {
 type Durations = Family<ControllerLabel, Histogram, fn() -> Histogram>;
 
 fn durations() -> Histogram {
-    Histogram::new([0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0])
+    Histogram::new([
+        0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0,
+    ])
 }
 
 /// What is seen of one queue.
@@ -117,14 +119,43 @@ impl Default for Metrics {
 impl Metrics {
     fn register(&mut self) {
         let registry = &mut self.registry;
-        registry.register("reconciles", "Reconciles that came to their end", self.reconciles.clone());
-        registry.register("reconcile_errors", "Reconciles that failed, by what kind of failure it was", self.errors.clone());
-        registry.register_with_unit("reconcile_duration", "How long reconciles took", Unit::Seconds, self.durations.clone());
+        registry.register(
+            "reconciles",
+            "Reconciles that came to their end",
+            self.reconciles.clone(),
+        );
+        registry.register(
+            "reconcile_errors",
+            "Reconciles that failed, by what kind of failure it was",
+            self.errors.clone(),
+        );
+        registry.register_with_unit(
+            "reconcile_duration",
+            "How long reconciles took",
+            Unit::Seconds,
+            self.durations.clone(),
+        );
         registry.register("cameras", "Cameras by their state", self.cameras.clone());
-        registry.register("status_readings", "Readings of /status of camera pods", self.readings.clone());
-        registry.register("writes", "Writes to the API server, by what was written", self.writes.clone());
-        registry.register("watch_errors", "Watches that failed and began again", self.watch_errors.clone());
-        registry.register("leader", "1 while this operator works, 0 while it waits for the Lease", self.leader.clone());
+        registry.register(
+            "status_readings",
+            "Readings of /status of camera pods",
+            self.readings.clone(),
+        );
+        registry.register(
+            "writes",
+            "Writes to the API server, by what was written",
+            self.writes.clone(),
+        );
+        registry.register(
+            "watch_errors",
+            "Watches that failed and began again",
+            self.watch_errors.clone(),
+        );
+        registry.register(
+            "leader",
+            "1 while this operator works, 0 while it waits for the Lease",
+            self.leader.clone(),
+        );
     }
 
     /// What is seen of the queue of one controller.
@@ -132,9 +163,22 @@ impl Metrics {
         let queue = QueueMetrics::default();
         let label = [("controller".into(), controller.into())];
         let registry = self.registry.sub_registry_with_labels(label.into_iter());
-        registry.register("queue_depth", "Objects that wait for their turn", queue.depth.clone());
-        registry.register_with_unit("queue_wait", "How long objects waited for their turn", Unit::Seconds, queue.wait.clone());
-        registry.register("broken_reconciles", "Reconciles that broke off by a defect", queue.broken.clone());
+        registry.register(
+            "queue_depth",
+            "Objects that wait for their turn",
+            queue.depth.clone(),
+        );
+        registry.register_with_unit(
+            "queue_wait",
+            "How long objects waited for their turn",
+            Unit::Seconds,
+            queue.wait.clone(),
+        );
+        registry.register(
+            "broken_reconciles",
+            "Reconciles that broke off by a defect",
+            queue.broken.clone(),
+        );
         queue
     }
 

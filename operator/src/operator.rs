@@ -58,8 +58,17 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let stop = stop_at_a_signal()?;
     let lease_namespace = settings.lease.1.clone().unwrap_or(namespace);
     let identity = settings.identity.clone();
-    let mut election = Election::new(clients.lease.clone(), &lease_namespace, &settings.lease.0, &identity);
-    tracing::info!(identity, release = settings.pods.release, "waiting for the Lease");
+    let mut election = Election::new(
+        clients.lease.clone(),
+        &lease_namespace,
+        &settings.lease.0,
+        &identity,
+    );
+    tracing::info!(
+        identity,
+        release = settings.pods.release,
+        "waiting for the Lease"
+    );
     let mut stopped = stop.clone();
     tokio::select! {
         () = election.win() => {}
@@ -114,7 +123,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         // What has begun is done to its end before another may begin.
         let _ = ending.send(true);
         let worked = async { while workers.join_next().await.is_some() {} };
-        if tokio::time::timeout(Duration::from_secs(20), worked).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(20), worked)
+            .await
+            .is_err()
+        {
             tracing::warn!("not all that had begun came to its end");
         }
         let _ = give_back.send(true);
@@ -137,7 +149,11 @@ async fn figures(context: Arc<Context>) {
         let states = by_state(&lock(&context.world));
         context.metrics.cameras.clear();
         for (state, number) in states {
-            context.metrics.cameras.get_or_create(&StateLabel { state }).set(i64::from(number));
+            context
+                .metrics
+                .cameras
+                .get_or_create(&StateLabel { state })
+                .set(i64::from(number));
         }
         tokio::time::sleep(FIGURES_EVERY).await;
     }

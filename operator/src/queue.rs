@@ -53,7 +53,9 @@ impl<K: Key> Asker<K> {
     pub fn ask_at(&self, message: K, at: Instant) {
         let run_at = at.into();
         // Nobody takes requests any more while the program ends.
-        let _ = self.requests.unbounded_send(ScheduleRequest { message, run_at });
+        let _ = self
+            .requests
+            .unbounded_send(ScheduleRequest { message, run_at });
     }
 }
 

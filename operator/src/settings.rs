@@ -92,4 +92,3 @@ impl From<Args> for Settings {
         }
     }
 }
-

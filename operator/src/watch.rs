@@ -10,8 +10,8 @@ use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, ApiResource};
 use kube::core::{DynamicObject, NamespaceResourceScope};
-use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Resource, ResourceExt};
 use rand::Rng as _;
 use serde::de::DeserializeOwned;
@@ -87,7 +87,10 @@ impl Kind for Hubs {
     }
 
     fn known(world: &World, namespace: Option<&str>) -> Vec<(String, String)> {
-        within(world.hubs().map(|key| (&key.namespace, &key.name)), namespace)
+        within(
+            world.hubs().map(|key| (&key.namespace, &key.name)),
+            namespace,
+        )
     }
 }
 
@@ -107,7 +110,10 @@ impl Kind for Pods {
     fn known(world: &World, namespace: Option<&str>) -> Vec<(String, String)> {
         let keys = world.pods().map(|(key, _)| (&key.namespace, &key.name));
         let cameras = within(keys, namespace);
-        cameras.into_iter().map(|(namespace, name)| (namespace, names::pod(&name))).collect()
+        cameras
+            .into_iter()
+            .map(|(namespace, name)| (namespace, names::pod(&name)))
+            .collect()
     }
 }
 
@@ -124,7 +130,11 @@ impl Kind for Nodes {
     }
 
     fn known(world: &World, _: Option<&str>) -> Vec<(String, String)> {
-        world.node_names().into_iter().map(|name| (String::new(), name)).collect()
+        world
+            .node_names()
+            .into_iter()
+            .map(|name| (String::new(), name))
+            .collect()
     }
 }
 
@@ -135,7 +145,10 @@ fn camera_key(namespace: &str, name: &str) -> CameraKey {
     }
 }
 
-fn within<'a>(keys: impl Iterator<Item = (&'a String, &'a String)>, namespace: Option<&str>) -> Vec<(String, String)> {
+fn within<'a>(
+    keys: impl Iterator<Item = (&'a String, &'a String)>,
+    namespace: Option<&str>,
+) -> Vec<(String, String)> {
     keys.filter(|(found, _)| namespace.is_none_or(|namespace| namespace == *found))
         .map(|(namespace, name)| (namespace.clone(), name.clone()))
         .collect()
@@ -147,7 +160,10 @@ pub fn begin(context: &Arc<Context>, tasks: &mut JoinSet<()>, ready: watch::Send
         [] => vec![None],
         chosen => chosen.iter().cloned().map(Some).collect(),
     };
-    let (cameras, hubs) = (ApiResource::erase::<Camera>(&()), ApiResource::erase::<StreamHub>(&()));
+    let (cameras, hubs) = (
+        ApiResource::erase::<Camera>(&()),
+        ApiResource::erase::<StreamHub>(&()),
+    );
     let client = || context.clients.watches.clone();
     let mut listed = Vec::new();
     for namespace in &namespaces {
@@ -157,20 +173,41 @@ pub fn begin(context: &Arc<Context>, tasks: &mut JoinSet<()>, ready: watch::Send
         };
         let scope = namespace.as_deref();
         let all = watcher::Config::default();
-        listed.push(follow::<Cameras>(context, tasks, dynamic(&cameras), all.clone(), scope));
+        listed.push(follow::<Cameras>(
+            context,
+            tasks,
+            dynamic(&cameras),
+            all.clone(),
+            scope,
+        ));
         listed.push(follow::<Hubs>(context, tasks, dynamic(&hubs), all, scope));
         let ours = watcher::Config::default().labels(&names::pods_selector());
-        listed.push(follow::<Pods>(context, tasks, scoped(client(), scope), ours, scope));
+        listed.push(follow::<Pods>(
+            context,
+            tasks,
+            scoped(client(), scope),
+            ours,
+            scope,
+        ));
     }
     if context.settings.watch_nodes {
-        let nodes = follow::<Nodes>(context, tasks, Api::all(client()), watcher::Config::default(), None);
+        let nodes = follow::<Nodes>(
+            context,
+            tasks,
+            Api::all(client()),
+            watcher::Config::default(),
+            None,
+        );
         let shared = Arc::clone(context);
         let mut known = nodes.clone();
         tokio::spawn(async move {
             if known.wait_for(|listed| *listed).await.is_ok() {
                 shared.nodes_known.store(true, Ordering::Relaxed);
                 // Until now the nodes of all pods were unknown.
-                let keys: Vec<CameraKey> = lock(&shared.world).pods().map(|(key, _)| key.clone()).collect();
+                let keys: Vec<CameraKey> = lock(&shared.world)
+                    .pods()
+                    .map(|(key, _)| key.clone())
+                    .collect();
                 keys.into_iter().for_each(|key| shared.cameras.ask(key));
             }
         });
@@ -250,7 +287,12 @@ async fn take<K: Kind>(
             Err(error) => {
                 context.metrics.watch_errors.inc();
                 let error = described(&error);
-                tracing::warn!(kind = K::NAME, namespace, error, "watch failed; it begins again");
+                tracing::warn!(
+                    kind = K::NAME,
+                    namespace,
+                    error,
+                    "watch failed; it begins again"
+                );
             }
         }
     }

@@ -105,7 +105,13 @@ impl World {
         };
         let old = self.cameras.get(&key);
         let new = CameraObject::new(key.clone(), object, old);
-        if !listed && self.is_past(&new.uid, &new.version, old.map(|old| (old.uid.as_str(), old.version.as_str()))) {
+        if !listed
+            && self.is_past(
+                &new.uid,
+                &new.version,
+                old.map(|old| (old.uid.as_str(), old.version.as_str())),
+            )
+        {
             return Touched::default();
         }
         if old.is_some_and(|old| old.is_same(&new)) {
@@ -116,7 +122,10 @@ impl World {
             self.claims.entry(claimed).or_default().insert(key.clone());
         }
         let hub = new.hub_key();
-        self.of_hub.entry(hub.clone()).or_default().insert(key.clone());
+        self.of_hub
+            .entry(hub.clone())
+            .or_default()
+            .insert(key.clone());
         touched.hubs.insert(hub);
         self.cameras.insert(key.clone(), new);
         touched.cameras.extend(self.rivals(&key));
@@ -153,7 +162,13 @@ impl World {
         };
         let old = self.hubs.get(&key);
         let new = HubObject::new(object, old);
-        if !listed && self.is_past(&new.uid, &new.version, old.map(|old| (old.uid.as_str(), old.version.as_str()))) {
+        if !listed
+            && self.is_past(
+                &new.uid,
+                &new.version,
+                old.map(|old| (old.uid.as_str(), old.version.as_str())),
+            )
+        {
             return Touched::default();
         }
         let same_spec = old.is_some_and(|old| old.has_same_spec(&new));
@@ -175,7 +190,11 @@ impl World {
     fn touched_by_hub(&self, key: HubKey, with_cameras: bool) -> Touched {
         let cameras = self.of_hub.get(&key).filter(|_| with_cameras);
         Touched {
-            cameras: cameras.into_iter().flatten().flat_map(|camera| self.rivals(camera)).collect(),
+            cameras: cameras
+                .into_iter()
+                .flatten()
+                .flat_map(|camera| self.rivals(camera))
+                .collect(),
             hubs: [key].into(),
         }
     }
@@ -186,7 +205,13 @@ impl World {
             return Touched::default();
         };
         let old = self.pods.get(&key);
-        if !listed && self.is_past(&new.uid, &new.version, old.map(|old| (old.uid.as_str(), old.version.as_str()))) {
+        if !listed
+            && self.is_past(
+                &new.uid,
+                &new.version,
+                old.map(|old| (old.uid.as_str(), old.version.as_str())),
+            )
+        {
             return Touched::default();
         }
         let same = old.is_some_and(|old| old.is_same(&new));
@@ -235,7 +260,10 @@ impl World {
     }
 
     fn touched_by_node(&self, name: &str) -> Touched {
-        let on_it = self.pods.iter().filter(|(_, pod)| pod.node.as_deref() == Some(name));
+        let on_it = self
+            .pods
+            .iter()
+            .filter(|(_, pod)| pod.node.as_deref() == Some(name));
         Touched {
             cameras: on_it.map(|(key, _)| key.clone()).collect(),
             ..Touched::default()
@@ -249,7 +277,8 @@ impl World {
 
     /// Whether an object tells of the past: it is gone since, or a later version of it is known.
     fn is_past(&self, uid: &str, version: &str, known: Option<(&str, &str)>) -> bool {
-        self.gone.has(uid) || known.is_some_and(|known| uid == known.0 && is_older(version, known.1))
+        self.gone.has(uid)
+            || known.is_some_and(|known| uid == known.0 && is_older(version, known.1))
     }
 
     fn claims_of(&self, key: &CameraKey) -> Vec<Claimed> {

@@ -195,7 +195,8 @@ fn the_largest_camera_and_hub_fit_together_into_128_kib() {
     let amounts: serde_json::Map<_, _> = (0..8)
         .map(|n| (key_of(n), json!("999999999999999.999999999Ki")))
         .collect();
-    let labels: serde_json::Map<_, _> = (0..8).map(|n| (key_of(n), json!("v".repeat(63)))).collect();
+    let labels: serde_json::Map<_, _> =
+        (0..8).map(|n| (key_of(n), json!("v".repeat(63)))).collect();
     let toleration = json!({"key": key_of(0), "operator": "Equal", "value": "v".repeat(63), "effect": "NoExecute",
         "tolerationSeconds": 86_400});
     let pod = json!({"nodeSelector": labels, "tolerations": vec![toleration; 8],

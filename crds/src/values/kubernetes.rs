@@ -4,8 +4,7 @@ use super::text::{shown_as_written, text_type};
 use crate::schema::rule;
 
 const KEY_MESSAGE: &str = "must be the name of a label or a resource: letters, digits, '-', '_' or '.', with a domain and '/' before it where it has one";
-const VALUE_MESSAGE: &str =
-    "must be the value of a label: letters, digits, '-', '_' or '.', beginning and ending with a letter or digit";
+const VALUE_MESSAGE: &str = "must be the value of a label: letters, digits, '-', '_' or '.', beginning and ending with a letter or digit";
 const QUANTITY_MESSAGE: &str = "must be an amount such as 2, \"0.5\", 250m, 64Mi or 1G";
 const CLASS_MESSAGE: &str =
     "must be lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit";
@@ -14,7 +13,10 @@ const CLAIM_MESSAGE: &str = "must be the name of a PersistentVolumeClaim: lower-
 fn is_word(text: &str) -> bool {
     let inside = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
-    text.len() <= 63 && text.bytes().all(inside) && edge(text.bytes().next()) && edge(text.bytes().last())
+    text.len() <= 63
+        && text.bytes().all(inside)
+        && edge(text.bytes().next())
+        && edge(text.bytes().last())
 }
 
 fn is_domain(text: &str) -> bool {
@@ -22,7 +24,9 @@ fn is_domain(text: &str) -> bool {
         !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     };
     text.split('.').all(label)
 }
@@ -107,12 +111,18 @@ impl std::str::FromStr for Quantity {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.');
         let (number, unit) = text.split_at(end.unwrap_or(text.len()));
-        let (whole, fraction) = number.split_once('.').map_or((number, None), |(whole, fraction)| (whole, Some(fraction)));
+        let (whole, fraction) = number
+            .split_once('.')
+            .map_or((number, None), |(whole, fraction)| (whole, Some(fraction)));
         let digits = |text: &str, most: usize| {
             (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
         };
-        let units = ["", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "m", "u", "n"];
-        let good = digits(whole, 15) && fraction.is_none_or(|fraction| digits(fraction, 9)) && units.contains(&unit);
+        let units = [
+            "", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "m", "u", "n",
+        ];
+        let good = digits(whole, 15)
+            && fraction.is_none_or(|fraction| digits(fraction, 9))
+            && units.contains(&unit);
         if good {
             Ok(Self(text.to_owned()))
         } else {

@@ -29,7 +29,12 @@ use crate::world::{CameraObject, NodeFacts, PodFacts};
 const WAS_WELL: Duration = Duration::from_secs(300);
 
 /// Carries one step out.
-pub(super) async fn apply(context: &Context, observed: &Observed, step: &Step, memory: &Mutex<Memory>) -> Result<(), Error> {
+pub(super) async fn apply(
+    context: &Context,
+    observed: &Observed,
+    step: &Step,
+    memory: &Mutex<Memory>,
+) -> Result<(), Error> {
     let doing = Doing {
         context,
         observed,
@@ -45,7 +50,11 @@ pub(super) async fn apply(context: &Context, observed: &Observed, step: &Step, m
 }
 
 /// Writes the status of a Camera, over the version of it that was seen.
-pub(super) async fn write_status(context: &Context, camera: &CameraObject, status: &CameraStatus) -> Result<(), Error> {
+pub(super) async fn write_status(
+    context: &Context,
+    camera: &CameraObject,
+    status: &CameraStatus,
+) -> Result<(), Error> {
     let json = |status: &CameraStatus| serde_json::to_value(status).unwrap_or_default();
     let body = json!({
         "metadata": {"uid": camera.uid, "resourceVersion": camera.version},
@@ -72,12 +81,17 @@ impl Doing<'_> {
     async fn create(&self, run: &Run) -> Result<(), Error> {
         let camera = &self.observed.camera;
         // Where the name was taken, looking costs less than being refused.
-        let was_taken = lock(self.memory).refusal.as_ref().is_some_and(|refusal| refusal.reason == NAME_IS_TAKEN);
+        let was_taken = lock(self.memory)
+            .refusal
+            .as_ref()
+            .is_some_and(|refusal| refusal.reason == NAME_IS_TAKEN);
         if was_taken && let Some(refusal) = self.who_has_the_name().await? {
             self.refused(refusal);
             return Ok(());
         }
-        let unused = lock(self.memory).unused_incarnation.filter(|unused| Some(*unused) == camera.status.incarnation);
+        let unused = lock(self.memory)
+            .unused_incarnation
+            .filter(|unused| Some(*unused) == camera.status.incarnation);
         let incarnation = match unused {
             Some(unused) => unused,
             None => self.raise().await?,
@@ -91,7 +105,10 @@ impl Doing<'_> {
                 tracing::info!(camera = %camera.key, incarnation, "pod made");
                 self.context.tell(|world| world.set_pod(pod, false));
                 let note = format!("made pod {}", names::pod(&camera.key.name));
-                self.context.events.normal(camera, "PodCreated", &note).await;
+                self.context
+                    .events
+                    .normal(camera, "PodCreated", &note)
+                    .await;
                 Ok(())
             }
             Err(kube::Error::Api(status)) => self.not_made(status).await,
@@ -102,7 +119,11 @@ impl Doing<'_> {
     async fn raise(&self) -> Result<u64, Error> {
         let camera = &self.observed.camera;
         let now = Now::read();
-        let incarnation = camera.status.incarnation.map_or(0, |old| old + 1).max(now.millis);
+        let incarnation = camera
+            .status
+            .incarnation
+            .map_or(0, |old| old + 1)
+            .max(now.millis);
         let starting = Picture {
             state: "Starting",
             ..Picture::default()
@@ -113,7 +134,8 @@ impl Doing<'_> {
                 // It may well be refused again: what is said about it stays until the pod is there.
                 said.clone()
             } else {
-                let mut status = status::status(self.observed, &lock(self.memory), &starting, now.millis);
+                let mut status =
+                    status::status(self.observed, &lock(self.memory), &starting, now.millis);
                 status.pod = Some(names::pod(&camera.key.name));
                 status
             }
@@ -155,7 +177,11 @@ impl Doing<'_> {
     fn refused(&self, refusal: Refusal) {
         let mut memory = lock(self.memory);
         memory.refusals += 1;
-        let backoff = if refusal.reason == NAME_IS_TAKEN { Backoff::TAKEN } else { Backoff::REMAKE };
+        let backoff = if refusal.reason == NAME_IS_TAKEN {
+            Backoff::TAKEN
+        } else {
+            Backoff::REMAKE
+        };
         memory.not_before = Some(Now::read().instant + backoff.jittered(memory.refusals));
         if memory.refusal.as_ref() != Some(&refusal) {
             tracing::warn!(camera = %self.observed.camera.key, reason = refusal.reason, message = refusal.message, "no pod");
@@ -167,10 +193,17 @@ impl Doing<'_> {
     async fn who_has_the_name(&self) -> Result<Option<Refusal>, Error> {
         let camera = &self.observed.camera;
         let name = names::pod(&camera.key.name);
-        let Some(found) = self.pods().get_opt(&name).await.map_err(Error::at("look at the pod"))? else {
+        let Some(found) = self
+            .pods()
+            .get_opt(&name)
+            .await
+            .map_err(Error::at("look at the pod"))?
+        else {
             return Ok(None);
         };
-        let facts = PodFacts::new(found.clone()).map(|(_, facts)| facts).unwrap_or_default();
+        let facts = PodFacts::new(found.clone())
+            .map(|(_, facts)| facts)
+            .unwrap_or_default();
         if facts.owner.as_deref() == Some(camera.uid.as_str()) {
             lock(self.memory).unused_incarnation = None;
             if let Verdict::Run(run) = &self.observed.verdict {
@@ -211,12 +244,20 @@ impl Doing<'_> {
         let camera = &self.observed.camera;
         self.remove(pod, None).await?;
         let (reason, note, trouble) = match why {
-            Why::Refused(word) => ("PodDeleted", format!("the camera must not run: {word}"), false),
+            Why::Refused(word) => (
+                "PodDeleted",
+                format!("the camera must not run: {word}"),
+                false,
+            ),
             Why::Ended(how) => {
                 self.ended(how);
                 ("PodEnded", format!("{how}; it is made anew"), true)
             }
-            Why::Changed => ("PodReplaced", "what changed needs a new pod".to_owned(), false),
+            Why::Changed => (
+                "PodReplaced",
+                "what changed needs a new pod".to_owned(),
+                false,
+            ),
         };
         tracing::info!(camera = %camera.key, reason, note, "pod deleted");
         if trouble {
@@ -230,7 +271,10 @@ impl Doing<'_> {
     fn ended(&self, how: &str) {
         let now = Now::read().instant;
         let mut memory = lock(self.memory);
-        let was_well = memory.ready_since.take().is_some_and(|since| now.duration_since(since) >= WAS_WELL);
+        let was_well = memory
+            .ready_since
+            .take()
+            .is_some_and(|since| now.duration_since(since) >= WAS_WELL);
         memory.endings = if was_well { 1 } else { memory.endings + 1 };
         memory.not_before = Some(now + Backoff::REMAKE.jittered(memory.endings));
         memory.last_ending = Some(how.to_owned());
@@ -240,7 +284,10 @@ impl Doing<'_> {
         let camera = &self.observed.camera;
         // What we know may be old; a pod of a node that is back would be torn from its camera.
         let nodes: Api<Node> = Api::all(self.context.clients.requests.clone());
-        let found = nodes.get_opt(node).await.map_err(Error::at("look at the node"))?;
+        let found = nodes
+            .get_opt(node)
+            .await
+            .map_err(Error::at("look at the node"))?;
         if let Some(found) = found {
             let facts = NodeFacts::new(&found).map(|(_, facts)| facts);
             self.context.tell(|world| world.set_node(&found));
@@ -265,11 +312,22 @@ impl Doing<'_> {
             }),
             ..DeleteParams::default()
         };
-        let deleted = self.pods().delete(&names::pod(&key.name), &parameters).await;
-        self.context.metrics.wrote(if grace.is_some() { "pod-force-deleted" } else { "pod-deleted" });
+        let deleted = self
+            .pods()
+            .delete(&names::pod(&key.name), &parameters)
+            .await;
+        self.context.metrics.wrote(if grace.is_some() {
+            "pod-force-deleted"
+        } else {
+            "pod-deleted"
+        });
         match deleted.map_err(Error::at("delete the pod"))? {
-            Either::Left(pod) if grace.is_none() => self.context.tell(|world| world.set_pod(pod, false)),
-            _ => self.context.tell(|world| world.remove_pod(key, Some(&pod.uid))),
+            Either::Left(pod) if grace.is_none() => {
+                self.context.tell(|world| world.set_pod(pod, false))
+            }
+            _ => self
+                .context
+                .tell(|world| world.remove_pod(key, Some(&pod.uid))),
         }
         Ok(())
     }
@@ -292,9 +350,19 @@ pub fn difference(old: &Value, new: &Value) -> Value {
     let (Value::Object(before), Value::Object(after)) = (old, new) else {
         return new.clone();
     };
-    let gone = before.keys().filter(|key| !after.contains_key(*key)).map(|key| (key.clone(), Value::Null));
-    let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(*value));
-    let changed = changed.map(|(key, value)| (key.clone(), difference(before.get(key).unwrap_or(&Value::Null), value)));
+    let gone = before
+        .keys()
+        .filter(|key| !after.contains_key(*key))
+        .map(|key| (key.clone(), Value::Null));
+    let changed = after
+        .iter()
+        .filter(|(key, value)| before.get(*key) != Some(*value));
+    let changed = changed.map(|(key, value)| {
+        (
+            key.clone(),
+            difference(before.get(key).unwrap_or(&Value::Null), value),
+        )
+    });
     Value::Object(gone.chain(changed).collect())
 }
 
@@ -307,7 +375,10 @@ mod tests {
         let old = json!({"state": "Starting", "reason": "X", "source": {"kind": "test", "codec": "a"}, "list": [1]});
         let new = json!({"state": "Streaming", "source": {"kind": "test"}, "list": [1, 2]});
         let patch = difference(&old, &new);
-        assert_eq!(patch, json!({"reason": null, "state": "Streaming", "source": {"codec": null}, "list": [1, 2]}));
+        assert_eq!(
+            patch,
+            json!({"reason": null, "state": "Streaming", "source": {"codec": null}, "list": [1, 2]})
+        );
         assert_eq!(difference(&new, &new), json!({}));
     }
 }

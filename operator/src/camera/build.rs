@@ -51,7 +51,10 @@ pub fn wanted(run: &Run, recipe: &PodRecipe) -> Wanted {
         (names::RELEASE_HASH, release_hash.clone()),
     ];
     let owned = |pairs: &[(&str, String)]| {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect()
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()))
+            .collect()
     };
     Wanted {
         labels: owned(&labels),
@@ -108,7 +111,13 @@ fn label_value(text: &str) -> String {
     let word = |letter: char| letter.is_ascii_alphanumeric();
     let clean: String = text
         .chars()
-        .map(|letter| if word(letter) || "-_.".contains(letter) { letter } else { '_' })
+        .map(|letter| {
+            if word(letter) || "-_.".contains(letter) {
+                letter
+            } else {
+                '_'
+            }
+        })
         .take(63)
         .collect();
     clean.trim_matches(|letter| !word(letter)).to_owned()

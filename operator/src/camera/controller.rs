@@ -11,7 +11,7 @@ use super::decide::{Now, Step, Why, decide};
 use super::dereference::Observed;
 use super::memory::{Memory, lock};
 use super::picture::{Picture, picture};
-use super::rollout::{Gate, Rollout};
+use super::rollout::Gate;
 use super::status::status;
 use super::verdict::Verdict;
 use crate::backoff::Backoff;
@@ -36,9 +36,14 @@ impl Work<CameraKey> for Cameras {
         let memory = self.0.memories.of(&key);
         let result = look(&self.0, &key, &memory).await;
         let metrics = &self.0.metrics;
-        let label = ControllerLabel { controller: CONTROLLER };
+        let label = ControllerLabel {
+            controller: CONTROLLER,
+        };
         metrics.reconciles.get_or_create(&label).inc();
-        metrics.durations.get_or_create(&label).observe(begin.elapsed().as_secs_f64());
+        metrics
+            .durations
+            .get_or_create(&label)
+            .observe(begin.elapsed().as_secs_f64());
         match result {
             Ok(next) => {
                 lock(&memory).failures = 0;
@@ -46,7 +51,13 @@ impl Work<CameraKey> for Cameras {
             }
             Err(error) => {
                 let category = error.category();
-                metrics.errors.get_or_create(&ErrorLabels { controller: CONTROLLER, category }).inc();
+                metrics
+                    .errors
+                    .get_or_create(&ErrorLabels {
+                        controller: CONTROLLER,
+                        category,
+                    })
+                    .inc();
                 if error.is_stale() {
                     tracing::debug!(camera = %key, %error, "looked at again");
                     return Some(STALE_AGAIN);
@@ -62,7 +73,11 @@ impl Work<CameraKey> for Cameras {
 }
 
 /// Looks at one Camera and does what is next; says when to look again at the latest.
-async fn look(context: &Arc<Context>, key: &CameraKey, memory: &Mutex<Memory>) -> Result<Option<Duration>, Error> {
+async fn look(
+    context: &Arc<Context>,
+    key: &CameraKey,
+    memory: &Mutex<Memory>,
+) -> Result<Option<Duration>, Error> {
     let Some(observed) = context.observe(key) else {
         context.memories.forget(key);
         return Ok(None);
@@ -70,14 +85,18 @@ async fn look(context: &Arc<Context>, key: &CameraKey, memory: &Mutex<Memory>) -
     let step = next_step(context, &observed, memory);
     apply(context, &observed, &step, memory).await?;
     let written = match context.observe(key) {
-        Some(observed) if !observed.camera.deleting => tell(context, &observed, &step, memory).await?,
+        Some(observed) if !observed.camera.deleting => {
+            tell(context, &observed, &step, memory).await?
+        }
         _ => None,
     };
     context.readings.ask(key.clone());
     let again = match step {
         Step::Wait(wait) => Some(wait),
         Step::Replace => Some(ROLLOUT_AGAIN),
-        Step::Create => lock(memory).not_before.map(|at| at.saturating_duration_since(Instant::now())),
+        Step::Create => lock(memory)
+            .not_before
+            .map(|at| at.saturating_duration_since(Instant::now())),
         Step::Keep | Step::Patch | Step::Delete(_) | Step::ForceDelete { .. } => None,
     };
     Ok([again, written].into_iter().flatten().min())
@@ -93,7 +112,13 @@ fn next_step(context: &Context, observed: &Observed, memory: &Mutex<Memory>) -> 
     let step = {
         let mut memory = lock(memory);
         note(&mut memory, observed, now);
-        decide(observed, wanted.as_ref(), &memory, settings.node_lost_after, now)
+        decide(
+            observed,
+            wanted.as_ref(),
+            &memory,
+            settings.node_lost_after,
+            now,
+        )
     };
     let key = &observed.camera.key;
     let release = settings.pods.hash();
@@ -129,7 +154,12 @@ fn note(memory: &mut Memory, observed: &Observed, now: Now) {
 }
 
 /// Writes the status if it says something new and may be written; else says when it may.
-async fn tell(context: &Context, observed: &Observed, step: &Step, memory: &Mutex<Memory>) -> Result<Option<Duration>, Error> {
+async fn tell(
+    context: &Context,
+    observed: &Observed,
+    step: &Step,
+    memory: &Mutex<Memory>,
+) -> Result<Option<Duration>, Error> {
     let now = Now::read();
     let camera = &observed.camera;
     let (picture, wanted) = {
@@ -148,14 +178,11 @@ async fn tell(context: &Context, observed: &Observed, step: &Step, memory: &Mute
     lock(memory).budget.spend(now.instant);
     let moved = camera.status.state != wanted.state || camera.status.reason != wanted.reason;
     let became_ready = picture.ready && !camera.has("Ready");
-    if became_ready {
+    if moved || became_ready {
         // There may be room for the next one of a new release.
         let release = context.settings.pods.hash();
-        for key in Rollout::next(&lock(&context.world), &release) {
-            context.cameras.ask(key);
-        }
-    }
-    if moved || became_ready {
+        let next = lock(&context.rollout).next(&lock(&context.world), &release);
+        next.into_iter().for_each(|key| context.cameras.ask(key));
         announce(context, observed, &picture).await;
     }
     Ok(None)
@@ -166,15 +193,25 @@ async fn announce(context: &Context, observed: &Observed, picture: &Picture) {
     tracing::info!(camera = %camera.key, state = picture.state, reason = picture.reason, message = picture.message, "camera");
     if picture.reason.is_empty() {
         if picture.ready {
-            context.events.normal(camera, "Ready", "frames are published").await;
+            context
+                .events
+                .normal(camera, "Ready", "frames are published")
+                .await;
         }
         return;
     }
     // What was done about these has had its own event.
-    if matches!(picture.reason.as_str(), "PodEnding" | "PodEnded" | "PreviousPod") {
+    if matches!(
+        picture.reason.as_str(),
+        "PodEnding" | "PodEnded" | "PreviousPod"
+    ) {
         return;
     }
-    let note = if picture.message.is_empty() { picture.state } else { &picture.message };
+    let note = if picture.message.is_empty() {
+        picture.state
+    } else {
+        &picture.message
+    };
     if picture.reason == "Disabled" {
         context.events.normal(camera, "Disabled", note).await;
     } else {

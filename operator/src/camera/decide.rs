@@ -52,7 +52,13 @@ pub enum Why {
 }
 
 /// Decides. `wanted` is what the pod should carry, of a camera that may run.
-pub fn decide(observed: &Observed, wanted: Option<&Wanted>, memory: &Memory, lost_after: Duration, now: Now) -> Step {
+pub fn decide(
+    observed: &Observed,
+    wanted: Option<&Wanted>,
+    memory: &Memory,
+    lost_after: Duration,
+    now: Now,
+) -> Step {
     // Kubernetes removes what belongs to it.
     if observed.camera.deleting {
         return Step::Keep;
@@ -89,9 +95,17 @@ pub fn decide(observed: &Observed, wanted: Option<&Wanted>, memory: &Memory, los
         return if may_end { Step::Replace } else { Step::Keep };
     }
     if pod.annotation(names::POD_HASH) != Some(wanted.pod_hash.as_str()) {
-        return if may_end { Step::Delete(Why::Changed) } else { Step::Keep };
+        return if may_end {
+            Step::Delete(Why::Changed)
+        } else {
+            Step::Keep
+        };
     }
-    if carries(pod, wanted) { Step::Keep } else { Step::Patch }
+    if carries(pod, wanted) {
+        Step::Keep
+    } else {
+        Step::Patch
+    }
 }
 
 fn create(memory: &Memory, now: Now) -> Step {
@@ -118,8 +132,15 @@ fn lost(observed: &Observed, pod: &PodFacts, lost_after: Duration, now: Now) -> 
 
 /// Whether a pod carries all labels and annotations that it should.
 pub fn carries(pod: &PodFacts, wanted: &Wanted) -> bool {
-    let labels = wanted.labels.iter().all(|(key, value)| pod.marks.labels.get(key) == Some(value));
-    labels && wanted.annotations.iter().all(|(key, value)| pod.marks.annotations.get(key) == Some(value))
+    let labels = wanted
+        .labels
+        .iter()
+        .all(|(key, value)| pod.marks.labels.get(key) == Some(value));
+    labels
+        && wanted
+            .annotations
+            .iter()
+            .all(|(key, value)| pod.marks.annotations.get(key) == Some(value))
 }
 
 /// How a pod ended, for people.
@@ -132,7 +153,10 @@ pub fn ending(pod: &PodFacts) -> String {
         text = format!("{text}: {message}");
     }
     match &pod.container.ended {
-        Some(ended) => format!("{text}; container: {} (exit code {})", ended.reason, ended.code),
+        Some(ended) => format!(
+            "{text}; container: {} (exit code {})",
+            ended.reason, ended.code
+        ),
         None => text,
     }
 }

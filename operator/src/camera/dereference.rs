@@ -37,7 +37,12 @@ pub enum NodeState {
 
 impl Observed {
     /// Gathers it; `None` where there is no such Camera.
-    pub fn of(world: &World, key: &CameraKey, nats: Option<&NatsServer>, nodes_known: bool) -> Option<Self> {
+    pub fn of(
+        world: &World,
+        key: &CameraKey,
+        nats: Option<&NatsServer>,
+        nodes_known: bool,
+    ) -> Option<Self> {
         let camera = world.camera(key)?.clone();
         let pod = world.pod(key).cloned();
         let node = pod.as_ref().and_then(|pod| pod.node.as_deref());
@@ -61,12 +66,16 @@ impl Observed {
 
     /// The pod where it belongs to this very Camera.
     pub fn own_pod(&self) -> Option<&PodFacts> {
-        self.pod.as_ref().filter(|pod| pod.owner.as_deref() == Some(self.camera.uid.as_str()))
+        self.pod
+            .as_ref()
+            .filter(|pod| pod.owner.as_deref() == Some(self.camera.uid.as_str()))
     }
 
     /// The pod where it does not.
     pub fn foreign_pod(&self) -> Option<&PodFacts> {
-        self.pod.as_ref().filter(|pod| pod.owner.as_deref() != Some(self.camera.uid.as_str()))
+        self.pod
+            .as_ref()
+            .filter(|pod| pod.owner.as_deref() != Some(self.camera.uid.as_str()))
     }
 }
 
@@ -77,9 +86,13 @@ fn verdict(world: &World, camera: &CameraObject, nats: Option<&NatsServer>) -> V
     let hub_key = camera.hub_key();
     if let Some(Err(problems)) = world.hub(&hub_key).map(|hub| hub.parsed.as_ref()) {
         let problems = problems.clone();
-        return Verdict::Refused(Refused::HubInvalid { hub: hub_key, problems });
+        return Verdict::Refused(Refused::HubInvalid {
+            hub: hub_key,
+            problems,
+        });
     }
-    let (mut cameras, mut hubs, mut facts) = (Vec::<Camera>::new(), BTreeMap::new(), BTreeMap::new());
+    let (mut cameras, mut hubs, mut facts) =
+        (Vec::<Camera>::new(), BTreeMap::new(), BTreeMap::new());
     for key in world.rivals(&camera.key) {
         let Some(rival) = world.camera(&key) else {
             continue;
@@ -101,9 +114,14 @@ fn verdict(world: &World, camera: &CameraObject, nats: Option<&NatsServer>) -> V
         facts: &facts,
         nats,
     });
-    match (plan.runs.remove(&camera.key), plan.refused.remove(&camera.key)) {
+    match (
+        plan.runs.remove(&camera.key),
+        plan.refused.remove(&camera.key),
+    ) {
         (Some(run), _) => match device(&run) {
-            Some(path) => Verdict::Refused(Refused::DeviceMissing { path: path.to_owned() }),
+            Some(path) => Verdict::Refused(Refused::DeviceMissing {
+                path: path.to_owned(),
+            }),
             None => Verdict::Run(Box::new(run)),
         },
         (None, Some(reason)) => Verdict::Refused(Refused::Plan(reason)),
@@ -114,10 +132,15 @@ fn verdict(world: &World, camera: &CameraObject, nats: Option<&NatsServer>) -> V
 
 fn facts_of(world: &World, camera: &CameraObject) -> Facts {
     let pod = world.pod(&camera.key).filter(|pod| {
-        pod.owner.as_deref() == Some(camera.uid.as_str()) && !pod.is_finished() && pod.deleting_since.is_none()
+        pod.owner.as_deref() == Some(camera.uid.as_str())
+            && !pod.is_finished()
+            && pod.deleting_since.is_none()
     });
     // What the pod was told of its hub, for the case that the hub is gone.
-    let hub = || pod?.annotation(names::HUB).and_then(|text| serde_json::from_str(text).ok());
+    let hub = || {
+        pod?.annotation(names::HUB)
+            .and_then(|text| serde_json::from_str(text).ok())
+    };
     let running = if world.hub(&camera.hub_key()).is_some() {
         None
     } else {

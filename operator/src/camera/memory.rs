@@ -71,7 +71,10 @@ impl Memories {
         let memory = self.all().get(key).cloned();
         memory.is_some_and(|memory| {
             let memory = lock(&memory);
-            memory.reading.as_ref().is_some_and(|reading| reading.uid == uid && reading.said.is_some())
+            memory
+                .reading
+                .as_ref()
+                .is_some_and(|reading| reading.uid == uid && reading.said.is_some())
         })
     }
 

@@ -60,7 +60,11 @@ fn over(picture: &mut Picture, refused: &Refused, has_pod: bool) {
         picture.not_accepted = Some((word, message.clone()));
     }
     if !(has_pod && refused.keeps_what_runs()) {
-        picture.state = if picture.no_device.is_some() { "Pending" } else { "Refused" };
+        picture.state = if picture.no_device.is_some() {
+            "Pending"
+        } else {
+            "Refused"
+        };
         picture.ready = false;
     }
     picture.reason = word.to_owned();
@@ -90,7 +94,9 @@ fn without_pod(observed: &Observed, memory: &Memory, step: &Step) -> Picture {
         };
     }
     match (step, &memory.last_ending) {
-        (Step::Wait(_), Some(ending)) => because("Pending", "PodEnded", &format!("{ending}; it is made anew")),
+        (Step::Wait(_), Some(ending)) => {
+            because("Pending", "PodEnded", &format!("{ending}; it is made anew"))
+        }
         _ => plain("Pending"),
     }
 }
@@ -98,7 +104,11 @@ fn without_pod(observed: &Observed, memory: &Memory, step: &Step) -> Picture {
 /// There is something else of the pod's name.
 fn foreign(pod: &PodFacts) -> Picture {
     if pod.owner.is_some() {
-        return because("Pending", "PreviousPod", "the pod of an earlier Camera of this name is being removed");
+        return because(
+            "Pending",
+            "PreviousPod",
+            "the pod of an earlier Camera of this name is being removed",
+        );
     }
     let mut picture = because("Pending", NAME_IS_TAKEN, NAME_TAKEN);
     picture.stalled = true;
@@ -115,19 +125,30 @@ fn of_pod(observed: &Observed, pod: &PodFacts, memory: &Memory) -> Picture {
     let node = pod.node.as_deref().unwrap_or_default();
     match observed.node {
         NodeState::NotReadySince(_) => {
-            let message = format!("node {node} is not ready; if it does not come back, the pod is made anew elsewhere");
+            let message = format!(
+                "node {node} is not ready; if it does not come back, the pod is made anew elsewhere"
+            );
             return because("Unknown", "NodeNotReady", &message);
         }
-        NodeState::Gone => return because("Unknown", "NodeGone", &format!("node {node} is no more")),
+        NodeState::Gone => {
+            return because("Unknown", "NodeGone", &format!("node {node} is no more"));
+        }
         NodeState::Ready | NodeState::Unknown => {}
     }
     if pod.deleting_since.is_some() {
-        return because("Pending", "PodEnding", "the pod is being ended; another one follows");
+        return because(
+            "Pending",
+            "PodEnding",
+            "the pod is being ended; another one follows",
+        );
     }
     if pod.is_finished() {
         return because("Pending", "PodEnded", &ending(pod));
     }
-    let reading = memory.reading.as_ref().filter(|reading| reading.uid == pod.uid);
+    let reading = memory
+        .reading
+        .as_ref()
+        .filter(|reading| reading.uid == pod.uid);
     if pod.container.running {
         running(pod, reading)
     } else {
@@ -143,15 +164,30 @@ fn starting(pod: &PodFacts) -> Picture {
     let Some((reason, message)) = &pod.container.waiting else {
         return plain("Starting");
     };
-    if matches!(reason.as_str(), "" | "ContainerCreating" | "PodInitializing") {
+    if matches!(
+        reason.as_str(),
+        "" | "ContainerCreating" | "PodInitializing"
+    ) {
         return plain("Starting");
     }
     let last = pod.container.ended.as_ref().map(|ended| {
         let words = last_words(&ended.message);
-        format!("; it ended last with {} (exit code {}){words}", ended.reason, ended.code)
+        format!(
+            "; it ended last with {} (exit code {}){words}",
+            ended.reason, ended.code
+        )
     });
-    let mut picture = because("Starting", reason, &format!("{message}{}", last.unwrap_or_default()));
-    if pod.container.ended.as_ref().is_some_and(|ended| ended.reason == "OOMKilled") {
+    let mut picture = because(
+        "Starting",
+        reason,
+        &format!("{message}{}", last.unwrap_or_default()),
+    );
+    if pod
+        .container
+        .ended
+        .as_ref()
+        .is_some_and(|ended| ended.reason == "OOMKilled")
+    {
         picture.reason = "OOMKilled".to_owned();
     }
     picture.stalled = matches!(reason.as_str(), "InvalidImageName" | "ErrImageNeverPull");
@@ -162,7 +198,11 @@ fn starting(pod: &PodFacts) -> Picture {
 fn last_words(message: &str) -> String {
     let line = message.trim().lines().last().unwrap_or_default();
     let short: String = line.chars().take(300).collect();
-    if short.is_empty() { String::new() } else { format!(": {short}") }
+    if short.is_empty() {
+        String::new()
+    } else {
+        format!(": {short}")
+    }
 }
 
 /// The container runs.
@@ -193,7 +233,10 @@ fn running(pod: &PodFacts, reading: Option<&Reading>) -> Picture {
         reason: said.reason.clone(),
         message,
         ready,
-        stalled: matches!(said.state, CameraState::Stalled | CameraState::Fenced | CameraState::SubjectInUse),
+        stalled: matches!(
+            said.state,
+            CameraState::Stalled | CameraState::Fenced | CameraState::SubjectInUse
+        ),
         ..Picture::default()
     }
 }

@@ -39,7 +39,11 @@ pub fn due(pod: &PodFacts, memory: &Memory) -> Option<Instant> {
     if dead || !pod.container.running || pod.ip.is_none() {
         return None;
     }
-    let Some(reading) = memory.reading.as_ref().filter(|reading| reading.uid == pod.uid) else {
+    let Some(reading) = memory
+        .reading
+        .as_ref()
+        .filter(|reading| reading.uid == pod.uid)
+    else {
         return Some(Instant::now());
     };
     let ready = pod.ready.is_some();
@@ -55,7 +59,9 @@ pub fn due(pod: &PodFacts, memory: &Memory) -> Option<Instant> {
         return Some(reading.asked + wait);
     }
     let hash = reading.said.as_ref().map(|said| said.config.hash.as_str());
-    let waited_for = memory.patched.is_some_and(|at| reading.asked < at + PATCHED_FOR);
+    let waited_for = memory
+        .patched
+        .is_some_and(|at| reading.asked < at + PATCHED_FOR);
     if waited_for && hash != pod.annotation(names::CONFIG_HASH) {
         return Some(reading.asked + PATCHED);
     }
@@ -80,7 +86,9 @@ impl Readings {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT));
         // Connections are not kept: they would be as many as there are cameras.
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .build(connector);
         Self {
             context,
             client,
@@ -90,7 +98,11 @@ impl Readings {
 
     async fn ask(&self, pod: &PodFacts, key: &CameraKey) -> Result<CameraStatus, String> {
         let ip = pod.ip.as_deref().unwrap_or_default();
-        let host = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
+        let host = if ip.contains(':') {
+            format!("[{ip}]")
+        } else {
+            ip.to_owned()
+        };
         let url = format!("http://{host}:{}/status", names::HTTP_PORT);
         let url = url.parse().map_err(|_| "its address is none".to_owned())?;
         let answer = async {
@@ -102,7 +114,9 @@ impl Readings {
             let body = body.map_err(|error| error.to_string())?.to_bytes();
             CameraStatus::parse(&body).map_err(|error| error.to_string())
         };
-        let said = tokio::time::timeout(ANSWER, answer).await.map_err(|_| "no answer".to_owned())??;
+        let said = tokio::time::timeout(ANSWER, answer)
+            .await
+            .map_err(|_| "no answer".to_owned())??;
         // Addresses are given to other pods again.
         if Some(said.uid.as_str()) != pod.owner.as_deref() || said.camera != key.name {
             return Err("another pod answers at its address".to_owned());
@@ -121,7 +135,10 @@ impl Work<CameraKey> for Readings {
             if !wait.is_zero() {
                 return Some(wait);
             }
-            let reading = memory.reading.as_ref().filter(|reading| reading.uid == pod.uid);
+            let reading = memory
+                .reading
+                .as_ref()
+                .filter(|reading| reading.uid == pod.uid);
             reading.is_some_and(|reading| reading.failed > 0)
         };
         if failed && !self.retries {
@@ -131,10 +148,18 @@ impl Work<CameraKey> for Readings {
         let begin = Instant::now();
         let said = self.ask(&pod, &key).await;
         let metrics = &self.context.metrics;
-        let label = ControllerLabel { controller: "status" };
-        metrics.durations.get_or_create(&label).observe(begin.elapsed().as_secs_f64());
+        let label = ControllerLabel {
+            controller: "status",
+        };
+        metrics
+            .durations
+            .get_or_create(&label)
+            .observe(begin.elapsed().as_secs_f64());
         let result = if said.is_ok() { "ok" } else { "error" };
-        metrics.readings.get_or_create(&ResultLabel { result }).inc();
+        metrics
+            .readings
+            .get_or_create(&ResultLabel { result })
+            .inc();
         let (news, next) = {
             let mut memory = lock(&memory);
             let news = keep(&mut memory, &pod, said);
@@ -143,13 +168,19 @@ impl Work<CameraKey> for Readings {
         if news {
             self.context.cameras.ask(key);
         }
-        next.map(|at| at.saturating_duration_since(Instant::now()).max(Duration::from_millis(100)))
+        next.map(|at| {
+            at.saturating_duration_since(Instant::now())
+                .max(Duration::from_millis(100))
+        })
     }
 }
 
 /// Keeps what was said; whether it is news.
 fn keep(memory: &mut Memory, pod: &PodFacts, said: Result<CameraStatus, String>) -> bool {
-    let old = memory.reading.take().filter(|reading| reading.uid == pod.uid);
+    let old = memory
+        .reading
+        .take()
+        .filter(|reading| reading.uid == pod.uid);
     let flipped = old.as_ref().is_none_or(|old| old.ready != pod.ready);
     let asked_before = old.as_ref().map_or(0, |old| old.asked_since_flip);
     let mut reading = Reading {
@@ -190,7 +221,11 @@ fn differs(old: &CameraStatus, new: &CameraStatus) -> bool {
             status.message.clone(),
             status.source.url.clone(),
             status.source.codec.clone(),
-            (status.source.width, status.source.height, status.source.fps.round() as i64),
+            (
+                status.source.width,
+                status.source.height,
+                status.source.fps.round() as i64,
+            ),
             status.config.hash.clone(),
         )
     };
@@ -206,3 +241,6 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,7 +56,6 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kube::core::response::{StatusCause, StatusDetails};
 
     fn status(code: u16, reason: &str, message: &str) -> Status {
         Status {
@@ -75,21 +74,24 @@ mod tests {
         };
         assert_eq!((refusal.reason, refusal.stalled), ("QuotaExceeded", false));
         assert_eq!(refusal.message, quota);
-        let security = "pods \"cam-door\" is forbidden: violates PodSecurity \"restricted:latest\": ...";
+        let security =
+            "pods \"cam-door\" is forbidden: violates PodSecurity \"restricted:latest\": ...";
         let answer = Answer::of(&status(403, "Forbidden", security));
-        assert!(matches!(answer, Answer::Refused(Refusal { reason: "PodSecurity", stalled: true, .. })));
+        assert!(matches!(
+            answer,
+            Answer::Refused(Refusal {
+                reason: "PodSecurity",
+                stalled: true,
+                ..
+            })
+        ));
     }
 
     #[test]
     fn a_namespace_that_goes_is_no_refusal() {
         let mut going = status(403, "Forbidden", "unable to create new content");
-        going.details = Some(StatusDetails {
-            causes: vec![StatusCause {
-                reason: "NamespaceTerminating".to_owned(),
-                ..StatusCause::default()
-            }],
-            ..StatusDetails::default()
-        });
+        let details = serde_json::json!({"causes": [{"reason": "NamespaceTerminating"}]});
+        going.details = serde_json::from_value(details).unwrap();
         assert_eq!(Answer::of(&going), Answer::Leaving);
         assert_eq!(Answer::of(&status(409, "AlreadyExists", "")), Answer::Taken);
         for code in [429, 500, 503, 504] {

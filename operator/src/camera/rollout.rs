@@ -22,17 +22,31 @@ pub enum Gate {
 #[derive(Debug, Default)]
 pub struct Rollout {
     moving: BTreeSet<CameraKey>,
+    /// Whether any was told to wait since [`Rollout::next`].
+    waiting: bool,
 }
 
 impl Rollout {
     /// Asks for one more, and notes it when it may. `answers` says whether a pod has ever said something.
-    pub fn ask(&mut self, key: &CameraKey, world: &World, release: &str, answers: impl Fn(&CameraKey, &str) -> bool) -> Gate {
+    pub fn ask(
+        &mut self,
+        key: &CameraKey,
+        world: &World,
+        release: &str,
+        answers: impl Fn(&CameraKey, &str) -> bool,
+    ) -> Gate {
         let current = |pod: &PodFacts| pod.annotation(names::RELEASE_HASH) == Some(release);
-        let answering = |key: &CameraKey, pod: &PodFacts| pod.ready.is_some() || answers(key, &pod.uid);
+        let answering =
+            |key: &CameraKey, pod: &PodFacts| pod.ready.is_some() || answers(key, &pod.uid);
         self.moving.retain(|key| {
-            let arrived = world.pod(key).is_some_and(|pod| current(pod) && answering(key, pod));
+            let arrived = world
+                .pod(key)
+                .is_some_and(|pod| current(pod) && answering(key, pod));
             // One that is gone or refused holds nobody up.
-            !arrived && world.camera(key).is_some_and(|camera| camera.status.state.as_deref() != Some("Disabled"))
+            !arrived
+                && world
+                    .camera(key)
+                    .is_some_and(|camera| camera.status.state.as_deref() != Some("Disabled"))
         });
         let mut away = self.moving.clone();
         for (other, pod) in world.pods().filter(|(_, pod)| current(pod)) {
@@ -40,6 +54,7 @@ impl Rollout {
                 continue;
             }
             if cant_start(pod) {
+                self.waiting = true;
                 return Gate::Stopped(other.clone());
             }
             // That no node takes it is not its release's doing.
@@ -49,17 +64,26 @@ impl Rollout {
         }
         let most = (world.cameras().count() / 10).max(1);
         if away.len() >= most && !away.contains(key) {
+            self.waiting = true;
             return Gate::Full;
         }
         self.moving.insert(key.clone());
         Gate::Open
     }
 
-    /// Some cameras whose pods are of another release, to be looked at once there is room again.
-    pub fn next(world: &World, release: &str) -> Vec<CameraKey> {
+    /// Some cameras that were told to wait, to be looked at once there may be room again.
+    pub fn next(&mut self, world: &World, release: &str) -> Vec<CameraKey> {
+        if !std::mem::take(&mut self.waiting) {
+            return Vec::new();
+        }
         let most = (world.cameras().count() / 10).max(1);
-        let old = |pod: &PodFacts| pod.annotation(names::RELEASE_HASH) != Some(release) && pod.deleting_since.is_none();
-        let keys = world.pods().filter(|(_, pod)| old(pod)).map(|(key, _)| key.clone());
+        let old = |pod: &PodFacts| {
+            pod.annotation(names::RELEASE_HASH) != Some(release) && pod.deleting_since.is_none()
+        };
+        let keys = world
+            .pods()
+            .filter(|(_, pod)| old(pod))
+            .map(|(key, _)| key.clone());
         keys.take(most).collect()
     }
 }
@@ -78,3 +102,6 @@ fn cant_start(pod: &PodFacts) -> bool {
     let waiting = pod.container.waiting.as_ref();
     waiting.is_some_and(|(reason, _)| reasons.contains(&reason.as_str()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,12 @@ use super::picture::Picture;
 use crate::names;
 
 /// The status that a Camera should have.
-pub fn status(observed: &Observed, memory: &Memory, picture: &Picture, now_ms: u64) -> CameraStatus {
+pub fn status(
+    observed: &Observed,
+    memory: &Memory,
+    picture: &Picture,
+    now_ms: u64,
+) -> CameraStatus {
     let camera = &observed.camera;
     let old = &camera.status;
     let now = time(now_ms);
@@ -41,14 +46,17 @@ fn conditions(observed: &Observed, picture: &Picture, now: &Time) -> Vec<Conditi
     let mut all = Vec::new();
     let mut add = |kind: &str, status: bool, reason: &str, message: &str| {
         let status = if status { "True" } else { "False" };
-        let before = old.iter().find(|before| before.type_ == kind && before.status == status);
+        let before = old
+            .iter()
+            .find(|before| before.type_ == kind && before.status == status);
         all.push(Condition {
             type_: kind.to_owned(),
             status: status.to_owned(),
             reason: reason.to_owned(),
             message: message.to_owned(),
             observed_generation: Some(generation),
-            last_transition_time: before.map_or_else(|| now.clone(), |before| before.last_transition_time.clone()),
+            last_transition_time: before
+                .map_or_else(|| now.clone(), |before| before.last_transition_time.clone()),
         });
     };
     match &picture.not_accepted {
@@ -58,7 +66,11 @@ fn conditions(observed: &Observed, picture: &Picture, now: &Time) -> Vec<Conditi
     if let Some((reason, message)) = &picture.no_device {
         add("DeviceReady", false, reason, message);
     }
-    let why = if picture.reason.is_empty() { picture.state } else { picture.reason.as_str() };
+    let why = if picture.reason.is_empty() {
+        picture.state
+    } else {
+        picture.reason.as_str()
+    };
     add("Ready", picture.ready, why, &picture.message);
     if picture.stalled {
         add("Stalled", true, why, &picture.message);
@@ -74,7 +86,9 @@ fn source(observed: &Observed, reading: Option<&Reading>) -> SourceFacts {
         Err(_) => old.kind.clone(),
     };
     let uid = observed.own_pod().map(|pod| pod.uid.as_str());
-    let said = reading.filter(|reading| Some(reading.uid.as_str()) == uid).and_then(|reading| reading.said.as_ref());
+    let said = reading
+        .filter(|reading| Some(reading.uid.as_str()) == uid)
+        .and_then(|reading| reading.said.as_ref());
     let Some(said) = said else {
         return if old.kind == kind && uid.is_some() {
             old.clone()
@@ -101,11 +115,19 @@ fn rate(measured: f64, shown: Option<&str>) -> Option<String> {
     if measured <= 0.0 {
         return None;
     }
-    let near = |shown: &&str| shown.parse::<f64>().is_ok_and(|shown| (measured - shown).abs() <= shown * 0.08);
+    let near = |shown: &&str| {
+        shown
+            .parse::<f64>()
+            .is_ok_and(|shown| (measured - shown).abs() <= shown * 0.08)
+    };
     if let Some(shown) = shown.filter(near) {
         return Some(shown.to_owned());
     }
-    Some(if measured >= 9.5 { format!("{measured:.0}") } else { format!("{measured:.1}") })
+    Some(if measured >= 9.5 {
+        format!("{measured:.0}")
+    } else {
+        format!("{measured:.1}")
+    })
 }
 
 fn some(text: &str) -> Option<String> {

@@ -70,17 +70,23 @@ impl Refused {
         match self {
             Self::Invalid(_) | Self::HubInvalid { .. } => true,
             Self::DeviceMissing { .. } => false,
-            Self::Plan(reason) => matches!(reason, Reason::Conflict { .. } | Reason::NatsUnknown { .. }),
+            Self::Plan(reason) => {
+                matches!(reason, Reason::Conflict { .. } | Reason::NatsUnknown { .. })
+            }
         }
     }
 }
 
 /// The device of a camera that needs one.
 pub fn device(run: &Run) -> Option<&str> {
-    run.camera.spec.source.all().find_map(|source| match source {
-        Source::V4l2(v4l2) => Some(v4l2.device_selector.device_path.as_str()),
-        _ => None,
-    })
+    run.camera
+        .spec
+        .source
+        .all()
+        .find_map(|source| match source {
+            Source::V4l2(v4l2) => Some(v4l2.device_selector.device_path.as_str()),
+            _ => None,
+        })
 }
 
 fn listed(problems: &[Problem]) -> String {

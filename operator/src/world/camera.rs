@@ -38,8 +38,13 @@ impl CameraObject {
         let metadata = object.metadata;
         let uid = metadata.uid.unwrap_or_default();
         let generation = metadata.generation.unwrap_or_default();
-        let created = metadata.creation_timestamp.map_or(0, |time| time.0.as_millisecond());
-        let hub = object.data.pointer("/spec/hubRef/name").and_then(Value::as_str);
+        let created = metadata
+            .creation_timestamp
+            .map_or(0, |time| time.0.as_millisecond());
+        let hub = object
+            .data
+            .pointer("/spec/hubRef/name")
+            .and_then(Value::as_str);
         let known = old.filter(|old| old.uid == uid && old.generation == generation);
         Self {
             hub: hub.unwrap_or("default").to_owned(),
@@ -72,7 +77,11 @@ impl CameraObject {
 
     /// Whether a condition of its status is `True`.
     pub fn has(&self, condition: &str) -> bool {
-        let found = self.status.conditions.iter().find(|found| found.type_ == condition);
+        let found = self
+            .status
+            .conditions
+            .iter()
+            .find(|found| found.type_ == condition);
         found.is_some_and(|found| found.status == "True")
     }
 

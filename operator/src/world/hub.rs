@@ -52,7 +52,11 @@ impl HubObject {
         Self {
             parsed: match known {
                 Some(known) => Arc::clone(&known.parsed),
-                None => Arc::new(hub_from_json(super::camera::document("StreamHub", &key, &object.data))),
+                None => Arc::new(hub_from_json(super::camera::document(
+                    "StreamHub",
+                    &key,
+                    &object.data,
+                ))),
             },
             status: object
                 .data

@@ -13,11 +13,22 @@ impl NodeFacts {
     /// Reads a node.
     pub fn new(node: &Node) -> Option<(String, Self)> {
         let name = node.metadata.name.clone()?;
-        let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
-        let ready = conditions.into_iter().flatten().find(|condition| condition.type_ == "Ready");
+        let conditions = node
+            .status
+            .as_ref()
+            .and_then(|status| status.conditions.as_ref());
+        let ready = conditions
+            .into_iter()
+            .flatten()
+            .find(|condition| condition.type_ == "Ready");
         // One that has just joined and says nothing yet is not lost.
         let not_ready = ready.filter(|ready| ready.status != "True");
-        let since = not_ready.map(|ready| ready.last_transition_time.as_ref().map_or(0, |time| time.0.as_millisecond()));
+        let since = not_ready.map(|ready| {
+            ready
+                .last_transition_time
+                .as_ref()
+                .map_or(0, |time| time.0.as_millisecond())
+        });
         let not_ready_since = since.map(|since| u64::try_from(since).unwrap_or_default());
         Some((name, Self { not_ready_since }))
     }

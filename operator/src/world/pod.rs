@@ -83,7 +83,9 @@ impl PodFacts {
         let status = pod.status.unwrap_or_default();
         let condition = |kind: &str| {
             let conditions = status.conditions.iter().flatten();
-            conditions.into_iter().find(|condition| condition.type_ == kind)
+            conditions
+                .into_iter()
+                .find(|condition| condition.type_ == kind)
         };
         let ready = condition("Ready").filter(|ready| ready.status == "True");
         let ready = ready.map(|ready| ready.last_transition_time.as_ref().map_or(0, millis));
@@ -132,7 +134,8 @@ impl Marks {
             let ours = all.iter().flatten().filter(|(key, _)| {
                 key.starts_with("streamhub.dev/") || key.starts_with("app.kubernetes.io/")
             });
-            ours.map(|(key, value)| (key.clone(), value.clone())).collect()
+            ours.map(|(key, value)| (key.clone(), value.clone()))
+                .collect()
         };
         Self {
             labels: ours(&metadata.labels),
@@ -144,7 +147,9 @@ impl Marks {
 impl Container {
     fn new(status: &PodStatus) -> Self {
         let containers = status.container_statuses.iter().flatten();
-        let found = containers.into_iter().find(|status| status.name == names::CONTAINER);
+        let found = containers
+            .into_iter()
+            .find(|status| status.name == names::CONTAINER);
         found.map(Self::of).unwrap_or_default()
     }
 
@@ -159,7 +164,9 @@ impl Container {
         let words = |text: Option<String>| text.unwrap_or_default();
         Self {
             running: state.running.is_some(),
-            waiting: state.waiting.map(|waiting| (words(waiting.reason), words(waiting.message))),
+            waiting: state
+                .waiting
+                .map(|waiting| (words(waiting.reason), words(waiting.message))),
             ended,
             restarts: status.restart_count,
         }
@@ -170,7 +177,9 @@ fn owner(metadata: &ObjectMeta) -> Option<String> {
     let owners = metadata.owner_references.iter().flatten();
     let ours = owners.into_iter().find(|owner| {
         let group = owner.api_version.split_once('/').map(|(group, _)| group);
-        owner.controller == Some(true) && owner.kind == "Camera" && group == Some(streamhub_crds::GROUP)
+        owner.controller == Some(true)
+            && owner.kind == "Camera"
+            && group == Some(streamhub_crds::GROUP)
     });
     ours.map(|owner| owner.uid.clone())
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, DownwardAPIVolumeFile, DownwardAPIVolumeSource, EmptyDirVolumeSource,
-    EnvVar, HTTPGetAction, KeyToPath, LocalObjectReference, ObjectFieldSelector, PersistentVolumeClaimVolumeSource,
-    PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext,
-    Toleration, Volume, VolumeMount,
+    Capabilities, Container, ContainerPort, DownwardAPIVolumeFile, DownwardAPIVolumeSource,
+    EmptyDirVolumeSource, EnvVar, HTTPGetAction, KeyToPath, LocalObjectReference,
+    ObjectFieldSelector, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, Probe,
+    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Toleration, Volume,
+    VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -47,16 +48,39 @@ pub(super) fn pod_spec(run: &Run, recipe: &PodRecipe, incarnation: u64) -> PodSp
             }),
             ..PodSecurityContext::default()
         }),
-        image_pull_secrets: some(recipe.pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect()),
-        node_selector: some_map(settings.node_selector.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()),
+        image_pull_secrets: some(
+            recipe
+                .pull_secrets
+                .iter()
+                .map(|name| LocalObjectReference { name: name.clone() })
+                .collect(),
+        ),
+        node_selector: some_map(
+            settings
+                .node_selector
+                .iter()
+                .map(|(key, value)| (key.to_string(), value.to_string()))
+                .collect(),
+        ),
         tolerations: some(tolerations(&settings)),
-        priority_class_name: settings.priority_class_name.as_ref().map(ToString::to_string),
-        runtime_class_name: settings.runtime_class_name.as_ref().map(ToString::to_string),
+        priority_class_name: settings
+            .priority_class_name
+            .as_ref()
+            .map(ToString::to_string),
+        runtime_class_name: settings
+            .runtime_class_name
+            .as_ref()
+            .map(ToString::to_string),
         ..PodSpec::default()
     }
 }
 
-fn container(recipe: &PodRecipe, settings: &PodSettings, mounts: Vec<VolumeMount>, incarnation: u64) -> Container {
+fn container(
+    recipe: &PodRecipe,
+    settings: &PodSettings,
+    mounts: Vec<VolumeMount>,
+    incarnation: u64,
+) -> Container {
     Container {
         name: names::CONTAINER.to_owned(),
         image: Some(recipe.image.clone()),
@@ -118,15 +142,26 @@ fn args(recipe: &PodRecipe, incarnation: u64) -> Vec<String> {
 /// Volumes, and where each is mounted.
 fn volumes(run: &Run) -> Vec<(Volume, VolumeMount)> {
     let mut volumes = vec![
-        volume("config", CONFIG, true, |volume| volume.downward_api = Some(documents())),
-        volume("tmp", "/tmp", false, |volume| volume.empty_dir = Some(scratch("256Mi"))),
-        volume("cache", CACHE, false, |volume| volume.empty_dir = Some(scratch("3Gi"))),
+        volume("config", CONFIG, true, |volume| {
+            volume.downward_api = Some(documents())
+        }),
+        volume("tmp", "/tmp", false, |volume| {
+            volume.empty_dir = Some(scratch("256Mi"))
+        }),
+        volume("cache", CACHE, false, |volume| {
+            volume.empty_dir = Some(scratch("3Gi"))
+        }),
     ];
     for (number, need) in run.secrets.iter().enumerate() {
         let place = format!("{SECRETS}/{}", need.name);
-        volumes.push(volume(&format!("secret-{number}"), &place, true, |volume| {
-            volume.secret = Some(secret(need));
-        }));
+        volumes.push(volume(
+            &format!("secret-{number}"),
+            &place,
+            true,
+            |volume| {
+                volume.secret = Some(secret(need));
+            },
+        ));
     }
     if let Some(claim) = claim(run) {
         volumes.push(volume("media", MEDIA, true, |volume| {
@@ -139,7 +174,12 @@ fn volumes(run: &Run) -> Vec<(Volume, VolumeMount)> {
     volumes
 }
 
-fn volume(name: &str, place: &str, read_only: bool, fill: impl FnOnce(&mut Volume)) -> (Volume, VolumeMount) {
+fn volume(
+    name: &str,
+    place: &str,
+    read_only: bool,
+    fill: impl FnOnce(&mut Volume),
+) -> (Volume, VolumeMount) {
     let mut volume = Volume {
         name: name.to_owned(),
         ..Volume::default()
@@ -165,7 +205,10 @@ fn documents() -> DownwardAPIVolumeSource {
         ..DownwardAPIVolumeFile::default()
     };
     DownwardAPIVolumeSource {
-        items: Some(vec![file("camera.yaml", names::CAMERA), file("hub.yaml", names::HUB)]),
+        items: Some(vec![
+            file("camera.yaml", names::CAMERA),
+            file("hub.yaml", names::HUB),
+        ]),
         default_mode: Some(0o444),
         ..DownwardAPIVolumeSource::default()
     }
@@ -196,10 +239,14 @@ fn scratch(most: &str) -> EmptyDirVolumeSource {
 
 /// The claim that its files are on; a camera has at most one.
 fn claim(run: &Run) -> Option<&str> {
-    run.camera.spec.source.all().find_map(|source| match source {
-        Source::File(file) => Some(file.claim_name.as_ref()?.as_str()),
-        _ => None,
-    })
+    run.camera
+        .spec
+        .source
+        .all()
+        .find_map(|source| match source {
+            Source::File(file) => Some(file.claim_name.as_ref()?.as_str()),
+            _ => None,
+        })
 }
 
 fn tolerations(settings: &PodSettings) -> Vec<Toleration> {
@@ -214,7 +261,9 @@ fn tolerations(settings: &PodSettings) -> Vec<Toleration> {
 }
 
 fn amounts(amounts: &BTreeMap<LabelKey, streamhub_crds::Quantity>) -> BTreeMap<String, Quantity> {
-    let one = |(name, amount): (&LabelKey, &streamhub_crds::Quantity)| (name.to_string(), Quantity(amount.to_string()));
+    let one = |(name, amount): (&LabelKey, &streamhub_crds::Quantity)| {
+        (name.to_string(), Quantity(amount.to_string()))
+    };
     amounts.iter().map(one).collect()
 }
 

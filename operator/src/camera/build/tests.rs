@@ -1,1 +1,223 @@
+use std::collections::BTreeSet;
 
+use kube::CustomResourceExt as _;
+use serde_json::Value;
+use streamhub_crds::Camera;
+
+use crate::samples::{recipe, run};
+
+use super::*;
+
+const FILE: &str = "source: {file: {uri: x.mp4}}";
+const TEST: &str = "source: {test: {}}";
+
+fn json(pod: &Pod) -> Value {
+    serde_json::to_value(pod).unwrap()
+}
+
+#[test]
+fn a_pod_may_do_as_little_as_it_can() {
+    let pod = json(&pod(&run(TEST), &recipe("1"), 7));
+    let spec = &pod["spec"];
+    assert_eq!(spec["automountServiceAccountToken"], false);
+    assert_eq!(spec["restartPolicy"], "Always");
+    assert_eq!(spec["terminationGracePeriodSeconds"], 10);
+    assert_eq!(spec["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(
+        spec["securityContext"]["seccompProfile"]["type"],
+        "RuntimeDefault"
+    );
+    let container = &spec["containers"][0];
+    let security = &container["securityContext"];
+    assert_eq!(security["capabilities"]["drop"][0], "ALL");
+    assert_eq!(security["allowPrivilegeEscalation"], false);
+    assert_eq!(security["readOnlyRootFilesystem"], true);
+    let args: Vec<&str> = container["args"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    assert!(
+        args.contains(&"--incarnation=7") && args.contains(&"--on-permanent-error=stay"),
+        "{args:?}"
+    );
+    let owner = &pod["metadata"]["ownerReferences"][0];
+    assert_eq!(
+        (owner["kind"].as_str(), owner["controller"].as_bool()),
+        (Some("Camera"), Some(true))
+    );
+    assert_eq!(owner["uid"], "uid-door");
+}
+
+#[test]
+fn only_the_keys_that_are_needed_are_mounted_and_none_must_be_there() {
+    let spec =
+        "source: {rtsp: {urlSecretRef: {name: a, key: url}, credentialsSecretRef: {name: b}}}";
+    let pod = json(&pod(&run(spec), &recipe("1"), 1));
+    let secrets: Vec<&Value> = pod["spec"]["volumes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|volume| volume.get("secret"))
+        .collect();
+    let keys = |secret: &Value| -> Vec<String> {
+        let items = secret["items"].as_array().unwrap().iter();
+        items
+            .map(|item| item["key"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(secrets.len(), 2);
+    assert_eq!(keys(secrets[0]), ["url"]);
+    assert_eq!(keys(secrets[1]), ["ca.crt", "password", "username"]);
+    assert!(secrets.iter().all(|secret| secret["optional"] == true));
+    let mounts = pod["spec"]["containers"][0]["volumeMounts"]
+        .as_array()
+        .unwrap();
+    assert!(mounts.iter().all(|mount| mount.get("subPath").is_none()));
+}
+
+#[test]
+fn documents_travel_as_annotations_that_the_process_reads_as_files() {
+    let planned = run("source: {test: {fps: 5}}");
+    let pod = pod(&planned, &recipe("1"), 1);
+    let annotations = pod.metadata.annotations.clone().unwrap();
+    let camera = streamhub_crds::parse_camera(&annotations[names::CAMERA]).unwrap();
+    let hub = streamhub_crds::parse_hub(&annotations[names::HUB]).unwrap();
+    assert_eq!(camera.metadata.uid.as_deref(), Some("uid-door"));
+    assert_eq!(camera.metadata.generation, Some(1));
+    assert_eq!(
+        streamhub_crds::spec_hash(&camera.spec, &hub.spec),
+        annotations[names::CONFIG_HASH]
+    );
+    let files = &json(&pod)["spec"]["volumes"][0]["downwardAPI"]["items"];
+    assert_eq!(
+        files[0]["fieldRef"]["fieldPath"],
+        "metadata.annotations['streamhub.dev/camera']"
+    );
+}
+
+#[test]
+fn what_a_camera_says_of_its_pod_wins_over_what_the_installation_says() {
+    let mut recipe = recipe("1");
+    recipe.defaults = run("source: {test: {}}, pod: {priorityClassName: low, resources: {requests: {cpu: 100m, memory: 64Mi}}}")
+        .camera
+        .spec
+        .pod;
+    let pod = json(&pod(
+        &run("source: {test: {}}, pod: {resources: {requests: {cpu: 2}}}"),
+        &recipe,
+        1,
+    ));
+    let requests = &pod["spec"]["containers"][0]["resources"]["requests"];
+    assert_eq!(
+        (requests["cpu"].as_str(), requests["memory"].as_str()),
+        (Some("2"), Some("64Mi"))
+    );
+    assert_eq!(pod["spec"]["priorityClassName"], "low");
+}
+
+/// Fields that only matter in a cluster: each needs another pod. All others are the plan's, in its own table.
+const NEEDS_A_POD: [(&str, &str, &str); 11] = [
+    (
+        "pod.nodeSelector{}",
+        TEST,
+        "source: {test: {}}, pod: {nodeSelector: {room: a}}",
+    ),
+    (
+        "pod.tolerations[].key",
+        TEST,
+        "source: {test: {}}, pod: {tolerations: [{key: a}]}",
+    ),
+    (
+        "pod.tolerations[].operator",
+        TEST,
+        "source: {test: {}}, pod: {tolerations: [{operator: Exists}]}",
+    ),
+    (
+        "pod.tolerations[].value",
+        TEST,
+        "source: {test: {}}, pod: {tolerations: [{key: a, value: b}]}",
+    ),
+    (
+        "pod.tolerations[].effect",
+        TEST,
+        "source: {test: {}}, pod: {tolerations: [{key: a, effect: NoExecute}]}",
+    ),
+    (
+        "pod.tolerations[].tolerationSeconds",
+        TEST,
+        "source: {test: {}}, pod: {tolerations: [{key: a, effect: NoExecute, tolerationSeconds: 5}]}",
+    ),
+    (
+        "pod.resources.requests{}",
+        TEST,
+        "source: {test: {}}, pod: {resources: {requests: {cpu: 1}}}",
+    ),
+    (
+        "pod.resources.limits{}",
+        TEST,
+        "source: {test: {}}, pod: {resources: {limits: {memory: 1Gi}}}",
+    ),
+    (
+        "pod.priorityClassName",
+        TEST,
+        "source: {test: {}}, pod: {priorityClassName: high}",
+    ),
+    (
+        "pod.runtimeClassName",
+        TEST,
+        "source: {test: {}}, pod: {runtimeClassName: kata}",
+    ),
+    (
+        "source.file.claimName",
+        FILE,
+        "source: {file: {uri: x.mp4, claimName: media}}",
+    ),
+];
+
+#[test]
+fn fields_of_the_cluster_alone_need_another_pod() {
+    for (field, before, after) in NEEDS_A_POD {
+        let of = |spec: &str| wanted(&run(spec), &recipe("1"));
+        assert_ne!(of(before).pod_hash, of(after).pod_hash, "{field}");
+        assert_ne!(of(before).config_hash, of(after).config_hash, "{field}");
+    }
+}
+
+#[test]
+fn no_field_of_the_cluster_alone_is_forgotten() {
+    let definition = serde_json::to_value(Camera::crd()).unwrap();
+    let spec =
+        &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    let mut found = BTreeSet::new();
+    leaves(&spec["properties"]["pod"], "pod", &mut found);
+    found.insert("source.file.claimName".to_owned());
+    let known: BTreeSet<String> = NEEDS_A_POD.iter().map(|row| row.0.to_owned()).collect();
+    assert_eq!(found, known);
+}
+
+fn leaves(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
+    if let Some(properties) = schema["properties"].as_object() {
+        for (name, below) in properties {
+            leaves(below, &format!("{path}.{name}"), found);
+        }
+    } else if schema["items"].is_object() {
+        leaves(&schema["items"], &format!("{path}[]"), found);
+    } else if schema["additionalProperties"].is_object() {
+        leaves(
+            &schema["additionalProperties"],
+            &format!("{path}{{}}"),
+            found,
+        );
+    } else {
+        found.insert(path.to_owned());
+    }
+}
+
+#[test]
+fn a_release_that_no_label_can_hold_is_shortened() {
+    assert_eq!(label_value("v1.2.3+build/5"), "v1.2.3_build_5");
+    assert_eq!(label_value(&"x".repeat(70)).len(), 63);
+    assert_eq!(label_value("-"), "");
+}

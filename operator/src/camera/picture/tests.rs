@@ -1,1 +1,231 @@
+use std::sync::Arc;
+use std::time::Instant;
 
+use k8s_openapi::api::core::v1::Pod;
+use serde_json::json;
+use streamhub_wire::status::CameraStatus as Said;
+
+use crate::camera::refusal::Refusal;
+use crate::samples::{camera, camera_at, node, observe, on_node, pod_of, running, with_status};
+use crate::world::World;
+
+use super::*;
+
+fn world(change: impl FnOnce(Pod) -> Pod) -> World {
+    let mut world = World::default();
+    world.set_camera(camera("door", "source: {test: {}}"), false);
+    let pod = change(pod_of(&world, "door", "1"));
+    world.set_pod(pod, false);
+    world
+}
+
+fn drawn(world: &World, memory: &Memory) -> Picture {
+    picture(&observe(world, "door"), memory, &Step::Keep)
+}
+
+fn short(picture: &Picture) -> (&str, &str, bool, bool) {
+    (
+        picture.state,
+        picture.reason.as_str(),
+        picture.ready,
+        picture.stalled,
+    )
+}
+
+fn said(state: CameraState, reason: &str) -> Memory {
+    let said = Said {
+        state,
+        reason: reason.to_owned(),
+        message: "what".to_owned(),
+        remedy: "do this".to_owned(),
+        ..Said::default()
+    };
+    Memory {
+        reading: Some(Reading {
+            uid: "uid-cam-door".to_owned(),
+            asked: Instant::now(),
+            said: Some(Arc::new(said)),
+            failed: 0,
+            error: String::new(),
+            ready: None,
+            asked_since_flip: 1,
+        }),
+        ..Memory::default()
+    }
+}
+
+fn waiting(reason: &str) -> serde_json::Value {
+    json!({"phase": "Pending", "containerStatuses": [{
+        "name": "ingest", "image": "", "imageID": "", "ready": false, "restartCount": 3,
+        "state": {"waiting": {"reason": reason, "message": "the kubelet's words"}},
+        "lastState": {"terminated": {"exitCode": 78, "reason": "Error", "message": "line\nlast words"}},
+    }]})
+}
+
+#[test]
+fn what_the_pod_says_is_what_the_camera_does() {
+    let memory = said(CameraState::Reconnecting, "ConnectionRefused");
+    let drawn = drawn(&world(|pod| running(pod, false)), &memory);
+    assert_eq!(
+        short(&drawn),
+        ("Reconnecting", "ConnectionRefused", false, false)
+    );
+    assert_eq!(drawn.message, "what; do this");
+    for state in [
+        CameraState::Stalled,
+        CameraState::Fenced,
+        CameraState::SubjectInUse,
+    ] {
+        let memory = said(state, "Why");
+        assert!(
+            self::drawn(&world(|pod| running(pod, false)), &memory).stalled,
+            "{state}"
+        );
+    }
+}
+
+#[test]
+fn what_another_pod_said_is_not_believed() {
+    let mut memory = said(CameraState::Stalled, "FileMissing");
+    memory.reading.as_mut().unwrap().uid = "an-earlier-pod".to_owned();
+    let drawn = drawn(&world(|pod| running(pod, true)), &memory);
+    assert_eq!(short(&drawn), ("Streaming", "", true, false));
+}
+
+#[test]
+fn why_a_pod_does_not_start_is_said_in_the_words_of_who_knows() {
+    let unschedulable = json!({"phase": "Pending", "conditions": [
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes are available"},
+    ]});
+    let drawn = drawn(
+        &world(|pod| with_status(pod, unschedulable)),
+        &Memory::default(),
+    );
+    assert_eq!(
+        (short(&drawn).1, drawn.message.as_str()),
+        ("Unschedulable", "0/2 nodes are available")
+    );
+    for (reason, stalled) in [
+        ("ImagePullBackOff", false),
+        ("InvalidImageName", true),
+        ("CrashLoopBackOff", false),
+    ] {
+        let drawn = self::drawn(
+            &world(|pod| with_status(pod, waiting(reason))),
+            &Memory::default(),
+        );
+        assert_eq!(short(&drawn), ("Starting", reason, false, stalled));
+        assert!(
+            drawn.message.contains("the kubelet's words"),
+            "{}",
+            drawn.message
+        );
+        assert!(
+            drawn.message.ends_with("exit code 78): last words"),
+            "{}",
+            drawn.message
+        );
+    }
+    let creating = self::drawn(
+        &world(|pod| with_status(pod, waiting("ContainerCreating"))),
+        &Memory::default(),
+    );
+    assert_eq!(short(&creating), ("Starting", "", false, false));
+}
+
+#[test]
+fn a_refusal_of_the_server_is_told_until_there_is_a_pod() {
+    let memory = Memory {
+        refusal: Some(Refusal {
+            reason: "PodSecurity",
+            message: "violates PodSecurity".to_owned(),
+            stalled: true,
+        }),
+        ..Memory::default()
+    };
+    let mut world = World::default();
+    world.set_camera(camera("door", "source: {test: {}}"), false);
+    let drawn = drawn(&world, &memory);
+    assert_eq!(short(&drawn), ("Pending", "PodSecurity", false, true));
+    assert_eq!(drawn.message, "violates PodSecurity");
+}
+
+#[test]
+fn names_that_are_taken_are_told_from_pods_that_are_about_to_go() {
+    let foreign = |owner: bool| {
+        world(|mut pod| {
+            let owners = pod.metadata.owner_references.as_mut().unwrap();
+            owners[0].uid = "an-earlier-camera".to_owned();
+            if !owner {
+                owners.clear();
+            }
+            running(pod, true)
+        })
+    };
+    assert_eq!(
+        short(&drawn(&foreign(true), &Memory::default())),
+        ("Pending", "PreviousPod", false, false)
+    );
+    assert_eq!(
+        short(&drawn(&foreign(false), &Memory::default())),
+        ("Pending", "NameTaken", false, true)
+    );
+}
+
+#[test]
+fn a_silent_node_makes_the_state_unknown() {
+    let mut world = world(|pod| on_node(running(pod, true), "n1"));
+    world.set_node(&node("n1", Some(5)));
+    assert_eq!(
+        short(&drawn(&world, &Memory::default())),
+        ("Unknown", "NodeNotReady", false, false)
+    );
+}
+
+#[test]
+fn a_camera_that_may_not_run_says_why() {
+    let mut world = World::default();
+    world.set_camera(
+        camera("door", "source: {test: {}}, hubRef: {name: lobby}"),
+        false,
+    );
+    let drawn = drawn(&world, &Memory::default());
+    assert_eq!(short(&drawn), ("Refused", "HubNotFound", false, false));
+    assert_eq!(
+        drawn.not_accepted.as_ref().map(|(word, _)| *word),
+        Some("HubNotFound")
+    );
+
+    let device = "source: {v4l2: {deviceSelector: {devicePath: /dev/video0}}}";
+    world.set_camera(camera_at("door", device, 2, 2), false);
+    let drawn = self::drawn(&world, &Memory::default());
+    assert_eq!(short(&drawn), ("Pending", "DeviceMissing", false, false));
+    assert!(drawn.not_accepted.is_none() && drawn.no_device.is_some());
+
+    world.set_camera(
+        camera_at("door", "enabled: false, source: {test: {}}", 3, 3),
+        false,
+    );
+    let drawn = self::drawn(&world, &Memory::default());
+    assert_eq!(short(&drawn), ("Disabled", "Disabled", false, false));
+    assert!(drawn.not_accepted.is_none());
+}
+
+#[test]
+fn a_mistake_is_named_by_its_field_as_validate_names_it() {
+    let mut world = world(|pod| running(pod, true));
+    let mut broken = camera_at("door", "source: {test: {}}", 2, 2);
+    broken.data["spec"]["source"]["test"]["fps"] = json!(500);
+    world.set_camera(broken, false);
+    let drawn = drawn(&world, &Memory::default());
+    assert_eq!(
+        short(&drawn),
+        ("Streaming", "Invalid", true, true),
+        "what runs goes on"
+    );
+    assert!(
+        drawn.message.starts_with("spec.source.test.fps: 500: "),
+        "{}",
+        drawn.message
+    );
+}

@@ -1,0 +1,86 @@
+use serde_json::json;
+
+use crate::samples::{camera, key, pod_of, running, with_status};
+use crate::world::World;
+
+use super::*;
+
+fn pod(ready: bool) -> PodFacts {
+    let mut world = World::default();
+    world.set_camera(camera("door", "source: {test: {}}"), false);
+    let pod = running(pod_of(&world, "door", "1"), ready);
+    world.set_pod(pod, false);
+    world.pod(&key("door")).unwrap().clone()
+}
+
+fn said(hash: &str) -> Result<CameraStatus, String> {
+    let mut said = CameraStatus::default();
+    hash.clone_into(&mut said.config.hash);
+    Ok(said)
+}
+
+fn wait(pod: &PodFacts, memory: &Memory) -> Option<u64> {
+    let wait = due(pod, memory)?.saturating_duration_since(Instant::now());
+    Some(wait.as_millis().div_ceil(1000) as u64)
+}
+
+#[test]
+fn a_pod_is_asked_when_its_readiness_flips_and_every_ten_seconds_while_it_is_not_ready() {
+    let mut memory = Memory::default();
+    assert_eq!(wait(&pod(false), &memory), Some(0));
+    assert!(keep(&mut memory, &pod(false), said("h")));
+    assert_eq!(wait(&pod(false), &memory), Some(10));
+    assert_eq!(wait(&pod(true), &memory), Some(0), "it flipped");
+    keep(&mut memory, &pod(true), said("h"));
+    assert_eq!(
+        wait(&pod(true), &memory),
+        Some(10),
+        "once more when it has settled"
+    );
+    assert!(!keep(&mut memory, &pod(true), said("h")), "nothing new");
+    assert_eq!(wait(&pod(true), &memory), None);
+}
+
+#[test]
+fn after_a_patch_it_is_asked_every_second_until_it_has_taken_it_over() {
+    let pod = pod(true);
+    let mut memory = Memory::default();
+    for _ in 0..3 {
+        keep(&mut memory, &pod, said("old"));
+    }
+    memory.patched = Some(Instant::now());
+    assert_eq!(wait(&pod, &memory), Some(1));
+    let hash = pod.annotation(names::CONFIG_HASH).unwrap();
+    assert!(keep(&mut memory, &pod, said(hash)));
+    assert_eq!(wait(&pod, &memory), None);
+    keep(&mut memory, &pod, said("old"));
+    memory.patched = Instant::now().checked_sub(Duration::from_secs(31));
+    assert_eq!(wait(&pod, &memory), None, "it was waited for long enough");
+}
+
+#[test]
+fn one_that_does_not_answer_is_asked_less_and_less() {
+    let (not_ready, ready) = (pod(false), pod(true));
+    let waits = |pod: &PodFacts| -> Vec<u64> {
+        let mut memory = Memory::default();
+        let waits = (0..9).map(|_| {
+            keep(&mut memory, pod, Err("no answer".to_owned()));
+            wait(pod, &memory).unwrap()
+        });
+        waits.collect()
+    };
+    assert_eq!(waits(&not_ready), [2, 2, 2, 2, 2, 10, 20, 40, 80]);
+    assert_eq!(waits(&ready), [20, 40, 80, 160, 320, 600, 600, 600, 600]);
+}
+
+#[test]
+fn a_pod_without_a_running_process_is_not_asked() {
+    let mut world = World::default();
+    world.set_camera(camera("door", "source: {test: {}}"), false);
+    let pending = with_status(pod_of(&world, "door", "1"), json!({"phase": "Pending"}));
+    world.set_pod(pending, false);
+    assert_eq!(
+        due(world.pod(&key("door")).unwrap(), &Memory::default()),
+        None
+    );
+}

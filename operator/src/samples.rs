@@ -1,0 +1,171 @@
+//! Objects as an API server would give them, for tests.
+
+use std::time::Instant;
+
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::core::DynamicObject;
+use serde_json::{Value, json};
+use streamhub_crds::{NatsServer, PodSettings};
+use streamhub_plan::{CameraKey, Run};
+
+use crate::camera::decide::Now;
+use crate::camera::verdict::Verdict;
+use crate::camera::{Observed, build};
+use crate::settings::PodRecipe;
+use crate::world::World;
+
+pub const NAMESPACE: &str = "default";
+/// A moment in 2026, UNIX milliseconds.
+pub const MILLIS: u64 = 1_795_000_000_000;
+
+pub fn now() -> Now {
+    Now {
+        instant: Instant::now(),
+        millis: MILLIS,
+    }
+}
+
+pub fn key(name: &str) -> CameraKey {
+    CameraKey {
+        namespace: NAMESPACE.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+/// A Camera by its name and its specification in YAML.
+pub fn camera(name: &str, spec: &str) -> DynamicObject {
+    camera_at(name, spec, 1, 1)
+}
+
+/// The same, of a generation and a version.
+pub fn camera_at(name: &str, spec: &str, generation: i64, version: u64) -> DynamicObject {
+    custom("Camera", name, spec, generation, version)
+}
+
+pub fn hub(name: &str, spec: &str) -> DynamicObject {
+    custom("StreamHub", name, spec, 1, 1)
+}
+
+fn custom(kind: &str, name: &str, spec: &str, generation: i64, version: u64) -> DynamicObject {
+    let file = std::path::Path::new("sample");
+    let text = format!(
+        "{{apiVersion: streamhub.dev/v1alpha1, kind: {kind}, metadata: {{name: {name}}}, spec: {{{spec}}}}}"
+    );
+    // The loader completes what an API server would.
+    let documents = streamhub_crds::parse(&text, file).into_result().unwrap();
+    let object = match (documents.cameras.first(), documents.hubs.first()) {
+        (Some(camera), _) => serde_json::to_value(&camera.object).unwrap(),
+        (_, Some(hub)) => serde_json::to_value(&hub.object).unwrap(),
+        _ => panic!("neither a Camera nor a StreamHub"),
+    };
+    raw(object, generation, version)
+}
+
+/// An object with what an API server adds to it.
+pub fn raw(mut object: Value, generation: i64, version: u64) -> DynamicObject {
+    let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+    object["metadata"] = json!({
+        "name": name,
+        "namespace": NAMESPACE,
+        "uid": format!("uid-{name}"),
+        "generation": generation,
+        "resourceVersion": version.to_string(),
+        "creationTimestamp": "2026-11-21T00:00:00Z",
+    });
+    serde_json::from_value(object).unwrap()
+}
+
+pub fn recipe(release: &str) -> PodRecipe {
+    PodRecipe {
+        release: release.to_owned(),
+        image: format!("ingest:{release}"),
+        pull_policy: "IfNotPresent",
+        pull_secrets: Vec::new(),
+        defaults: PodSettings::default(),
+        listen: "0.0.0.0",
+    }
+}
+
+pub fn nats() -> NatsServer {
+    NatsServer {
+        url: Some("nats://nats.streamhub.svc:4222".parse().unwrap()),
+        ..NatsServer::default()
+    }
+}
+
+pub fn observe(world: &World, name: &str) -> Observed {
+    Observed::of(world, &key(name), Some(&nats()), true).unwrap()
+}
+
+pub fn run_of(observed: &Observed) -> &Run {
+    match &observed.verdict {
+        Verdict::Run(run) => run,
+        Verdict::Refused(refused) => panic!("refused: {refused}"),
+    }
+}
+
+/// What should run of a camera alone.
+pub fn run(spec: &str) -> Run {
+    let mut world = World::default();
+    world.set_camera(camera("door", spec), false);
+    run_of(&observe(&world, "door")).clone()
+}
+
+/// The pod of a camera as an API server would give it.
+pub fn pod_of(world: &World, name: &str, release: &str) -> Pod {
+    stored(
+        build::pod(run_of(&observe(world, name)), &recipe(release), 1),
+        1,
+    )
+}
+
+/// A pod with what an API server adds to it.
+pub fn stored(mut pod: Pod, version: u64) -> Pod {
+    let name = pod.metadata.name.clone().unwrap();
+    pod.metadata.uid = Some(format!("uid-{name}"));
+    pod.metadata.resource_version = Some(version.to_string());
+    pod
+}
+
+/// A pod with a status.
+pub fn with_status(mut pod: Pod, status: Value) -> Pod {
+    pod.status = Some(serde_json::from_value(status).unwrap());
+    pod
+}
+
+pub fn running(pod: Pod, ready: bool) -> Pod {
+    let ready = if ready { "True" } else { "False" };
+    let status = json!({
+        "phase": "Running",
+        "podIP": "10.1.1.1",
+        "conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": "2026-11-21T00:00:00Z"}],
+        "containerStatuses": [{
+            "name": "ingest", "image": "", "imageID": "", "ready": true, "restartCount": 0,
+            "state": {"running": {"startedAt": "2026-11-21T00:00:00Z"}},
+        }],
+    });
+    with_status(pod, status)
+}
+
+pub fn on_node(mut pod: Pod, node: &str) -> Pod {
+    pod.spec.as_mut().unwrap().node_name = Some(node.to_owned());
+    pod
+}
+
+/// A node that is not ready since so many seconds before [`MILLIS`], or ready.
+pub fn node(name: &str, not_ready_for: Option<u64>) -> Node {
+    let at = k8s_openapi::jiff::Timestamp::from_millisecond(
+        (MILLIS - not_ready_for.unwrap_or(0) * 1000) as i64,
+    )
+    .unwrap();
+    let status = if not_ready_for.is_some() {
+        "Unknown"
+    } else {
+        "True"
+    };
+    serde_json::from_value(json!({
+        "metadata": {"name": name},
+        "status": {"conditions": [{"type": "Ready", "status": status, "lastTransitionTime": at.to_string()}]},
+    }))
+    .unwrap()
+}
