@@ -13,13 +13,13 @@ pub struct Backoff {
 
 impl Backoff {
     /// For pods that ended: 1 s to 5 min.
-    pub const REMAKE: Self = Self::new(Duration::from_secs(1), Duration::from_secs(300));
+    pub const REMAKE: Self = Self::new(Duration::from_secs(1), Duration::from_mins(5));
     /// For names that other pods have, which are not watched.
     pub const TAKEN: Self = Self::new(Duration::from_secs(1), Duration::from_secs(30));
     /// For requests that failed.
-    pub const REQUEST: Self = Self::new(Duration::from_millis(500), Duration::from_secs(120));
+    pub const REQUEST: Self = Self::new(Duration::from_millis(500), Duration::from_mins(2));
     /// For statuses of pods that can't be read.
-    pub const READING: Self = Self::new(Duration::from_secs(10), Duration::from_secs(300));
+    pub const READING: Self = Self::new(Duration::from_secs(10), Duration::from_mins(5));
 
     /// From `first` to `most`.
     pub const fn new(first: Duration, most: Duration) -> Self {

@@ -6,16 +6,10 @@ const BURST: u32 = 3;
 const EVERY: Duration = Duration::from_secs(10);
 
 /// What one object may still write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Budget {
     /// When all of the burst is there again.
     full_at: Option<Instant>,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self { full_at: None }
-    }
 }
 
 impl Budget {

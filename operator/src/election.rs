@@ -84,7 +84,7 @@ impl Election {
                 Ok(Ok(true)) => renewed = Instant::now(),
                 Ok(Ok(false)) => return Held::Lost,
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, lease = self.name, "can't renew the Lease")
+                    tracing::warn!(%error, lease = self.name, "can't renew the Lease");
                 }
                 Err(_) => tracing::warn!(lease = self.name, "the Lease was not renewed in time"),
             }
@@ -240,7 +240,9 @@ mod tests {
         // The old one's clock is a day ahead.
         let lease = old.fresh(at(86_400));
         assert_eq!(new.step(Some(lease.clone()), at(0), begin), Step::Wait);
-        let almost = begin + DURATION - Duration::from_millis(1);
+        let almost = (begin + DURATION)
+            .checked_sub(Duration::from_millis(1))
+            .unwrap();
         assert_eq!(new.step(Some(lease.clone()), at(14), almost), Step::Wait);
         let Step::Write(taken) = new.step(Some(lease), at(15), begin + DURATION) else {
             panic!("it is nobody's any more");

@@ -116,7 +116,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         );
     });
 
-    let (give_back, given_back) = watch::channel(false);
+    let (release, released) = watch::channel(false);
     let mut stopped = stop.clone();
     let end = async {
         let _ = stopped.wait_for(|stop| *stop).await;
@@ -129,11 +129,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         {
             tracing::warn!("not all that had begun came to its end");
         }
-        let _ = give_back.send(true);
+        let _ = release.send(true);
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        held = election.hold(given_back) => match held {
+        held = election.hold(released) => match held {
             Held::GivenBack => Ok(()),
             // Another may work already; what is under way here must not go on beside it.
             Held::Lost => bail!("the Lease is lost; start again"),

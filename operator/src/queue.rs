@@ -26,7 +26,7 @@ pub struct Asker<K> {
 }
 
 /// A defect is logged at this pace.
-const AFTER_A_PANIC: Duration = Duration::from_secs(60);
+const AFTER_A_PANIC: Duration = Duration::from_mins(1);
 
 /// Keys that were asked for and have not begun, and since when.
 type Waiting<K> = Arc<Mutex<HashMap<K, Instant>>>;
@@ -193,7 +193,7 @@ mod tests {
             seen: Arc::clone(&seen),
             done,
         };
-        tokio::time::timeout(Duration::from_secs(60), queue.run(count, stop))
+        tokio::time::timeout(Duration::from_mins(1), queue.run(count, stop))
             .await
             .unwrap();
         let seen = seen.lock().unwrap();

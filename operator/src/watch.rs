@@ -26,7 +26,7 @@ use crate::names;
 use crate::world::{HubKey, Touched, World};
 
 /// All is listed anew now and then: an event that was lost on its way is not missed for ever.
-const LIST_AGAIN: Duration = Duration::from_secs(900);
+const LIST_AGAIN: Duration = Duration::from_mins(15);
 
 /// Objects of one kind, as the world takes them.
 trait Kind: Clone + Send + 'static {
@@ -208,7 +208,9 @@ pub fn begin(context: &Arc<Context>, tasks: &mut JoinSet<()>, ready: watch::Send
                     .pods()
                     .map(|(key, _)| key.clone())
                     .collect();
-                keys.into_iter().for_each(|key| shared.cameras.ask(key));
+                for key in keys {
+                    shared.cameras.ask(key);
+                }
             }
         });
     }

@@ -26,7 +26,7 @@ use crate::names;
 use crate::world::{CameraObject, NodeFacts, PodFacts};
 
 /// A pod that lived this long was well: what ends it is a new beginning.
-const WAS_WELL: Duration = Duration::from_secs(300);
+const WAS_WELL: Duration = Duration::from_mins(5);
 
 /// Carries one step out.
 pub(super) async fn apply(
@@ -297,8 +297,8 @@ impl Doing<'_> {
         }
         self.remove(pod, Some(0)).await?;
         tracing::warn!(camera = %camera.key, node, "node is lost; pod deleted by force");
-        let note = format!("node {node} is lost: the pod is made anew elsewhere");
-        self.context.events.warning(camera, "NodeLost", &note).await;
+        let text = format!("node {node} is lost: the pod is made anew elsewhere");
+        self.context.events.warning(camera, "NodeLost", &text).await;
         Ok(())
     }
 
@@ -323,7 +323,7 @@ impl Doing<'_> {
         });
         match deleted.map_err(Error::at("delete the pod"))? {
             Either::Left(pod) if grace.is_none() => {
-                self.context.tell(|world| world.set_pod(pod, false))
+                self.context.tell(|world| world.set_pod(pod, false));
             }
             _ => self
                 .context

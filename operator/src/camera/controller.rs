@@ -22,7 +22,7 @@ use crate::queue::Work;
 
 const CONTROLLER: &str = "camera";
 /// A new release is asked about again, should nobody have said that there is room.
-const ROLLOUT_AGAIN: Duration = Duration::from_secs(60);
+const ROLLOUT_AGAIN: Duration = Duration::from_mins(1);
 /// After another was quicker: by then the watch has told.
 const STALE_AGAIN: Duration = Duration::from_secs(2);
 
@@ -182,7 +182,9 @@ async fn tell(
         // There may be room for the next one of a new release.
         let release = context.settings.pods.hash();
         let next = lock(&context.rollout).next(&lock(&context.world), &release);
-        next.into_iter().for_each(|key| context.cameras.ask(key));
+        for key in next {
+            context.cameras.ask(key);
+        }
         announce(context, observed, &picture).await;
     }
     Ok(None)

@@ -162,7 +162,7 @@ impl Model {
                 &observed,
                 wanted.as_ref(),
                 &self.memory,
-                Duration::from_secs(60),
+                Duration::from_mins(1),
                 now(),
             ),
             run,

@@ -50,7 +50,7 @@ fn over(picture: &mut Picture, refused: &Refused, has_pod: bool) {
     let (word, message) = (refused.word(), refused.to_string());
     if matches!(refused, Refused::Plan(Reason::Disabled)) {
         *picture = plain("Disabled");
-        picture.reason = word.to_owned();
+        word.clone_into(&mut picture.reason);
         picture.message = message;
         return;
     }
@@ -67,7 +67,7 @@ fn over(picture: &mut Picture, refused: &Refused, has_pod: bool) {
         };
         picture.ready = false;
     }
-    picture.reason = word.to_owned();
+    word.clone_into(&mut picture.reason);
     picture.message = message;
     picture.stalled = refused.is_stalled();
 }
@@ -76,7 +76,7 @@ fn over(picture: &mut Picture, refused: &Refused, has_pod: bool) {
 fn notify(picture: &mut Picture, notice: &Reason) {
     let message = format!("{notice} (runs on what it had)");
     picture.not_accepted = Some((notice.word(), message.clone()));
-    picture.reason = notice.word().to_owned();
+    notice.word().clone_into(&mut picture.reason);
     picture.message = message;
 }
 
@@ -188,7 +188,7 @@ fn starting(pod: &PodFacts) -> Picture {
         .as_ref()
         .is_some_and(|ended| ended.reason == "OOMKilled")
     {
-        picture.reason = "OOMKilled".to_owned();
+        "OOMKilled".clone_into(&mut picture.reason);
     }
     picture.stalled = matches!(reason.as_str(), "InvalidImageName" | "ErrImageNeverPull");
     picture
@@ -218,7 +218,7 @@ fn running(pod: &PodFacts, reading: Option<&Reading>) -> Picture {
         let mut picture = plain(if ready { "Streaming" } else { "Starting" });
         picture.ready = ready;
         if reading.failed >= 3 && !ready {
-            picture.reason = "StatusUnreachable".to_owned();
+            "StatusUnreachable".clone_into(&mut picture.reason);
             picture.message = format!("its pod does not answer: {}", reading.error);
         }
         return picture;

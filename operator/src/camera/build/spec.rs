@@ -143,13 +143,13 @@ fn args(recipe: &PodRecipe, incarnation: u64) -> Vec<String> {
 fn volumes(run: &Run) -> Vec<(Volume, VolumeMount)> {
     let mut volumes = vec![
         volume("config", CONFIG, true, |volume| {
-            volume.downward_api = Some(documents())
+            volume.downward_api = Some(documents());
         }),
         volume("tmp", "/tmp", false, |volume| {
-            volume.empty_dir = Some(scratch("256Mi"))
+            volume.empty_dir = Some(scratch("256Mi"));
         }),
         volume("cache", CACHE, false, |volume| {
-            volume.empty_dir = Some(scratch("3Gi"))
+            volume.empty_dir = Some(scratch("3Gi"));
         }),
     ];
     for (number, need) in run.secrets.iter().enumerate() {

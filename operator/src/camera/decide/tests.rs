@@ -9,7 +9,7 @@ use crate::world::World;
 
 use super::*;
 
-const LOST_AFTER: Duration = Duration::from_secs(60);
+const LOST_AFTER: Duration = Duration::from_mins(1);
 const TEST: &str = "source: {test: {}}";
 
 fn step(world: &World, name: &str, release: &str, memory: &Memory) -> Step {
