@@ -13,8 +13,9 @@ const ANSWER: Duration = Duration::from_secs(15);
 const CONNECT: Duration = Duration::from_secs(5);
 /// Between two reads of an answer.
 const READ: Duration = Duration::from_secs(15);
-/// Bookmarks come about once a minute on a watch on which nothing else does: without any the connection is dead.
-const WATCH_READ: Duration = Duration::from_secs(100);
+/// The API server ends a watch after so long; one that does not end then has a dead connection.
+pub const WATCH: Duration = Duration::from_mins(2);
+const WATCH_READ: Duration = Duration::from_secs(130);
 
 /// Connections to the API server, by what they are for.
 #[derive(Clone)]

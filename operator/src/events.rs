@@ -1,64 +1,100 @@
-//! Events on Cameras: what `kubectl describe` shows of their life.
+//! Events on Cameras: what `kubectl describe` shows of their life. Written beside the work, which waits for none.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use tokio::sync::mpsc;
 
 use crate::names;
 use crate::world::CameraObject;
 
 /// What Kubernetes takes at most.
 const LONGEST_NOTE: usize = 1000;
+/// As many wait to be written; more are left out.
+const WAITING: usize = 1024;
 
-/// Writes events; one that can't be written is not missed for long.
-pub struct Events {
+/// Takes events; one that can't be written is not missed for long.
+#[derive(Debug, Clone)]
+pub struct Events(mpsc::Sender<Occurrence>);
+
+/// Something that happened to a Camera.
+#[derive(Debug)]
+struct Occurrence {
+    reference: ObjectReference,
+    kind: EventType,
+    reason: String,
+    note: String,
+}
+
+/// Writes them.
+pub struct Writer {
     recorder: Recorder,
+    occurrences: mpsc::Receiver<Occurrence>,
 }
 
 impl Events {
     /// As this operator.
-    pub fn new(client: Client, identity: &str) -> Self {
+    pub fn new(client: Client, identity: &str) -> (Self, Writer) {
+        let (sender, occurrences) = mpsc::channel(WAITING);
         let reporter = Reporter {
             controller: names::OPERATOR.to_owned(),
             instance: Some(identity.to_owned()),
         };
-        Self {
-            recorder: Recorder::new(client, reporter),
-        }
+        let recorder = Recorder::new(client, reporter);
+        (
+            Self(sender),
+            Writer {
+                recorder,
+                occurrences,
+            },
+        )
     }
 
     /// Something happened that is no trouble.
-    pub async fn normal(&self, camera: &CameraObject, reason: &str, note: &str) {
-        self.write(camera, EventType::Normal, reason, note).await;
+    pub fn normal(&self, camera: &CameraObject, reason: &str, note: &str) {
+        self.take(camera, EventType::Normal, reason, note);
     }
 
     /// Something that a person may want to look at.
-    pub async fn warning(&self, camera: &CameraObject, reason: &str, note: &str) {
-        self.write(camera, EventType::Warning, reason, note).await;
+    pub fn warning(&self, camera: &CameraObject, reason: &str, note: &str) {
+        self.take(camera, EventType::Warning, reason, note);
     }
 
-    async fn write(&self, camera: &CameraObject, kind: EventType, reason: &str, note: &str) {
+    fn take(&self, camera: &CameraObject, kind: EventType, reason: &str, note: &str) {
+        let version = format!("{}/{}", streamhub_crds::GROUP, streamhub_crds::VERSION);
         let reference = ObjectReference {
-            api_version: Some(format!(
-                "{}/{}",
-                streamhub_crds::GROUP,
-                streamhub_crds::VERSION
-            )),
+            api_version: Some(version),
             kind: Some("Camera".to_owned()),
             name: Some(camera.key.name.clone()),
             namespace: Some(camera.key.namespace.clone()),
             uid: Some(camera.uid.clone()),
             ..ObjectReference::default()
         };
-        let event = Event {
-            type_: kind,
+        // Full while the API server is slow or away, when there is worse than a missing event.
+        let _ = self.0.try_send(Occurrence {
+            reference,
+            kind,
             reason: reason.to_owned(),
-            note: Some(shortened(note)),
-            action: "Reconcile".to_owned(),
-            secondary: None,
-        };
-        if let Err(error) = self.recorder.publish(&event, &reference).await {
-            tracing::debug!(%error, camera = %camera.key, reason, "event not written");
+            note: shortened(note),
+        });
+    }
+}
+
+impl Writer {
+    /// Writes what is taken, for ever.
+    pub async fn run(mut self) {
+        while let Some(occurrence) = self.occurrences.recv().await {
+            let event = Event {
+                type_: occurrence.kind,
+                reason: occurrence.reason,
+                note: Some(occurrence.note),
+                action: "Reconcile".to_owned(),
+                secondary: None,
+            };
+            if let Err(error) = self.recorder.publish(&event, &occurrence.reference).await {
+                let camera = occurrence.reference.name;
+                tracing::debug!(%error, camera, reason = event.reason, "event not written");
+            }
         }
     }
 }

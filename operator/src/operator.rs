@@ -78,8 +78,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     metrics.leader.set(1);
     let _ = ready.send(false);
 
+    let (events, writer) = Events::new(clients.requests.clone(), &identity);
     let context = Arc::new(Context {
-        events: Events::new(clients.requests.clone(), &identity),
+        events,
         clients,
         settings,
         world: Mutex::new(World::default()),
@@ -96,6 +97,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut tasks = JoinSet::new();
     let mut listed = ready.subscribe();
     watches::begin(&context, &mut tasks, ready);
+    tasks.spawn(writer.run());
     tasks.spawn(figures(Arc::clone(&context)));
 
     let mut workers = JoinSet::new();

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::camera::memory::lock;
+use crate::client::WATCH;
 use crate::context::Context;
 use crate::names;
 use crate::world::{HubKey, Touched, World};
@@ -172,7 +173,7 @@ pub fn begin(context: &Arc<Context>, tasks: &mut JoinSet<()>, ready: watch::Send
             None => Api::all_with(client(), resource),
         };
         let scope = namespace.as_deref();
-        let all = watcher::Config::default();
+        let all = config();
         listed.push(follow::<Cameras>(
             context,
             tasks,
@@ -181,7 +182,7 @@ pub fn begin(context: &Arc<Context>, tasks: &mut JoinSet<()>, ready: watch::Send
             scope,
         ));
         listed.push(follow::<Hubs>(context, tasks, dynamic(&hubs), all, scope));
-        let ours = watcher::Config::default().labels(&names::pods_selector());
+        let ours = config().labels(&names::pods_selector());
         listed.push(follow::<Pods>(
             context,
             tasks,
@@ -191,13 +192,7 @@ pub fn begin(context: &Arc<Context>, tasks: &mut JoinSet<()>, ready: watch::Send
         ));
     }
     if context.settings.watch_nodes {
-        let nodes = follow::<Nodes>(
-            context,
-            tasks,
-            Api::all(client()),
-            watcher::Config::default(),
-            None,
-        );
+        let nodes = follow::<Nodes>(context, tasks, Api::all(client()), config(), None);
         let shared = Arc::clone(context);
         let mut known = nodes.clone();
         tokio::spawn(async move {
@@ -222,6 +217,10 @@ pub fn begin(context: &Arc<Context>, tasks: &mut JoinSet<()>, ready: watch::Send
         }
         let _ = ready.send(true);
     });
+}
+
+fn config() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH.as_secs() as u32)
 }
 
 fn scoped<K>(client: kube::Client, namespace: Option<&str>) -> Api<K>

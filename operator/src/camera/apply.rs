@@ -105,10 +105,7 @@ impl Doing<'_> {
                 tracing::info!(camera = %camera.key, incarnation, "pod made");
                 self.context.tell(|world| world.set_pod(pod, false));
                 let note = format!("made pod {}", names::pod(&camera.key.name));
-                self.context
-                    .events
-                    .normal(camera, "PodCreated", &note)
-                    .await;
+                self.context.events.normal(camera, "PodCreated", &note);
                 Ok(())
             }
             Err(kube::Error::Api(status)) => self.not_made(status).await,
@@ -261,9 +258,9 @@ impl Doing<'_> {
         };
         tracing::info!(camera = %camera.key, reason, note, "pod deleted");
         if trouble {
-            self.context.events.warning(camera, reason, &note).await;
+            self.context.events.warning(camera, reason, &note);
         } else {
-            self.context.events.normal(camera, reason, &note).await;
+            self.context.events.normal(camera, reason, &note);
         }
         Ok(())
     }
@@ -298,7 +295,7 @@ impl Doing<'_> {
         self.remove(pod, Some(0)).await?;
         tracing::warn!(camera = %camera.key, node, "node is lost; pod deleted by force");
         let text = format!("node {node} is lost: the pod is made anew elsewhere");
-        self.context.events.warning(camera, "NodeLost", &text).await;
+        self.context.events.warning(camera, "NodeLost", &text);
         Ok(())
     }
 

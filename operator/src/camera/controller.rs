@@ -185,20 +185,19 @@ async fn tell(
         for key in next {
             context.cameras.ask(key);
         }
-        announce(context, observed, &picture).await;
+        announce(context, observed, &picture);
     }
     Ok(None)
 }
 
-async fn announce(context: &Context, observed: &Observed, picture: &Picture) {
+fn announce(context: &Context, observed: &Observed, picture: &Picture) {
     let camera = &observed.camera;
     tracing::info!(camera = %camera.key, state = picture.state, reason = picture.reason, message = picture.message, "camera");
     if picture.reason.is_empty() {
         if picture.ready {
             context
                 .events
-                .normal(camera, "Ready", "frames are published")
-                .await;
+                .normal(camera, "Ready", "frames are published");
         }
         return;
     }
@@ -215,8 +214,8 @@ async fn announce(context: &Context, observed: &Observed, picture: &Picture) {
         &picture.message
     };
     if picture.reason == "Disabled" {
-        context.events.normal(camera, "Disabled", note).await;
+        context.events.normal(camera, "Disabled", note);
     } else {
-        context.events.warning(camera, &picture.reason, note).await;
+        context.events.warning(camera, &picture.reason, note);
     }
 }
