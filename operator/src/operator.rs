@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use streamhub_plan::CameraKey;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -25,13 +26,15 @@ use crate::metrics::{Metrics, StateLabel};
 use crate::queue::Queue;
 use crate::settings::Settings;
 use crate::watch as watches;
-use crate::world::World;
+use crate::world::{HubKey, World};
 
 const CAMERAS_AT_ONCE: usize = 16;
 const HUBS_AT_ONCE: usize = 4;
 /// Most pods that do not exist take a second to say so.
 const READINGS_AT_ONCE: usize = 256;
 const RETRIES_AT_ONCE: usize = 64;
+/// For what has begun, at the end.
+const LETTING_GO: Duration = Duration::from_secs(20);
 const FIGURES_EVERY: Duration = Duration::from_secs(10);
 
 /// Runs until it is told to end, or has lost its Lease.
@@ -42,10 +45,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("--listen {}: cannot listen there", settings.listen))?;
     let mut metrics = Metrics::default();
-    let cameras = Queue::new(CAMERAS_AT_ONCE, metrics.queue("camera"));
-    let hubs = Queue::new(HUBS_AT_ONCE, metrics.queue("hub"));
-    let readings = Queue::new(READINGS_AT_ONCE, metrics.queue("status"));
-    let retries = Queue::new(RETRIES_AT_ONCE, metrics.queue("status-retry"));
+    let queues = Queues::new(&mut metrics);
     let metrics = Arc::new(metrics);
     // One that waits for the Lease is as ready as it can be.
     let (ready, ready_seen) = watch::channel(true);
@@ -55,30 +55,78 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     };
     tokio::spawn(async move { axum::serve(listener, routes(pages)).await });
 
-    let stop = stop_at_a_signal()?;
-    let lease_namespace = settings.lease.1.clone().unwrap_or(namespace);
-    let identity = settings.identity.clone();
+    let mut stop = stop_at_a_signal()?;
+    let (lease, given) = &settings.lease;
     let mut election = Election::new(
         clients.lease.clone(),
-        &lease_namespace,
-        &settings.lease.0,
-        &identity,
+        given.as_deref().unwrap_or(&namespace),
+        lease,
+        &settings.identity,
     );
-    tracing::info!(
-        identity,
-        release = settings.pods.release,
-        "waiting for the Lease"
-    );
-    let mut stopped = stop.clone();
+    let (identity, release) = (&settings.identity, &settings.pods.release);
+    tracing::info!(identity, release, "waiting for the Lease");
     tokio::select! {
         () = election.win() => {}
-        _ = stopped.wait_for(|stop| *stop) => return Ok(()),
+        _ = stop.wait_for(|stop| *stop) => return Ok(()),
     }
     tracing::info!("the Lease is ours");
     metrics.leader.set(1);
     let _ = ready.send(false);
+    lead(settings, clients, metrics, queues, election, ready, stop).await
+}
 
-    let (events, writer) = Events::new(clients.requests.clone(), &identity);
+/// The queues of all controllers.
+struct Queues {
+    cameras: Queue<CameraKey>,
+    hubs: Queue<HubKey>,
+    readings: Queue<CameraKey>,
+    retries: Queue<CameraKey>,
+}
+
+impl Queues {
+    fn new(metrics: &mut Metrics) -> Self {
+        Self {
+            cameras: Queue::new(CAMERAS_AT_ONCE, metrics.queue("camera")),
+            hubs: Queue::new(HUBS_AT_ONCE, metrics.queue("hub")),
+            readings: Queue::new(READINGS_AT_ONCE, metrics.queue("status")),
+            retries: Queue::new(RETRIES_AT_ONCE, metrics.queue("status-retry")),
+        }
+    }
+
+    /// Works on all of them, once all there is has been listed: what is not would be taken for gone.
+    async fn run(
+        self,
+        context: Arc<Context>,
+        mut listed: watch::Receiver<bool>,
+        end: watch::Receiver<bool>,
+    ) {
+        let mut ended = end.clone();
+        tokio::select! {
+            _ = listed.wait_for(|listed| *listed) => {}
+            _ = ended.wait_for(|end| *end) => return,
+        }
+        tracing::info!("all there is is known; beginning");
+        let readings = |retries| Readings::new(Arc::clone(&context), retries);
+        tokio::join!(
+            self.cameras.run(Cameras(Arc::clone(&context)), end.clone()),
+            self.hubs.run(Hubs(Arc::clone(&context)), end.clone()),
+            self.readings.run(readings(false), end.clone()),
+            self.retries.run(readings(true), end.clone()),
+        );
+    }
+}
+
+/// Works, as the one that holds the Lease.
+async fn lead(
+    settings: Settings,
+    clients: Clients,
+    metrics: Arc<Metrics>,
+    queues: Queues,
+    mut election: Election,
+    ready: watch::Sender<bool>,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let (events, writer) = Events::new(clients.requests.clone(), &settings.identity);
     let context = Arc::new(Context {
         events,
         clients,
@@ -87,48 +135,27 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         memories: Memories::default(),
         hub_budgets: Budgets::default(),
         rollout: Mutex::new(Rollout::default()),
-        metrics: Arc::clone(&metrics),
-        cameras: cameras.asker(),
-        hubs: hubs.asker(),
-        readings: readings.asker(),
-        retries: retries.asker(),
+        metrics,
+        cameras: queues.cameras.asker(),
+        hubs: queues.hubs.asker(),
+        readings: queues.readings.asker(),
+        retries: queues.retries.asker(),
         nodes_known: AtomicBool::new(false),
     });
+    let listed = ready.subscribe();
     let mut tasks = JoinSet::new();
-    let mut listed = ready.subscribe();
     watches::begin(&context, &mut tasks, ready);
     tasks.spawn(writer.run());
     tasks.spawn(figures(Arc::clone(&context)));
-
-    let mut workers = JoinSet::new();
-    let (ending, ended) = watch::channel(false);
-    let shared = (Arc::clone(&context), ended);
-    workers.spawn(async move {
-        let (context, ended) = shared;
-        // What is not listed yet would be taken for gone.
-        if listed.wait_for(|ready| *ready).await.is_err() {
-            return;
-        }
-        tracing::info!("all there is is known; beginning");
-        tokio::join!(
-            cameras.run(Cameras(Arc::clone(&context)), ended.clone()),
-            hubs.run(Hubs(Arc::clone(&context)), ended.clone()),
-            readings.run(Readings::new(Arc::clone(&context), false), ended.clone()),
-            retries.run(Readings::new(Arc::clone(&context), true), ended.clone()),
-        );
-    });
+    let (end, ending) = watch::channel(false);
+    let mut work = tokio::spawn(queues.run(context, listed, ending));
 
     let (release, released) = watch::channel(false);
-    let mut stopped = stop.clone();
-    let end = async {
-        let _ = stopped.wait_for(|stop| *stop).await;
-        // What has begun is done to its end before another may begin.
-        let _ = ending.send(true);
-        let worked = async { while workers.join_next().await.is_some() {} };
-        if tokio::time::timeout(Duration::from_secs(20), worked)
-            .await
-            .is_err()
-        {
+    let orderly = async {
+        let _ = stop.wait_for(|stop| *stop).await;
+        // What has begun is done to its end before another operator may begin.
+        let _ = end.send(true);
+        if tokio::time::timeout(LETTING_GO, &mut work).await.is_err() {
             tracing::warn!("not all that had begun came to its end");
         }
         let _ = release.send(true);
@@ -140,7 +167,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             // Another may work already; what is under way here must not go on beside it.
             Held::Lost => bail!("the Lease is lost; start again"),
         },
-        () = end => Ok(()),
+        () = orderly => Ok(()),
         _ = tasks.join_next() => bail!("a watch has ended; start again"),
     }
 }
