@@ -12,6 +12,8 @@ pub mod controller;
 mod convergence;
 pub mod decide;
 pub mod dereference;
+#[cfg(test)]
+mod faults;
 pub mod memory;
 pub mod picture;
 pub mod readings;

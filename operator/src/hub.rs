@@ -77,25 +77,7 @@ impl Work<HubKey> for Hubs {
 
 async fn look(context: &Context, key: &HubKey) -> Result<Option<Duration>, Error> {
     let now = Now::read();
-    let (hub, wanted) = {
-        let world = lock(&context.world);
-        let Some(hub) = world.hub(key).cloned() else {
-            lock(&context.hub_budgets.0).remove(key);
-            return Ok(None);
-        };
-        let counts = counts(&world, key);
-        let wanted = status(
-            &hub,
-            key,
-            counts,
-            context.settings.nats.as_ref(),
-            now.millis,
-        );
-        (hub, wanted)
-    };
-    if hub.deleting || wanted == hub.status {
-        return Ok(None);
-    }
+    // Asked first: to count the cameras of a large hub at each of their changes would be most of the work.
     let next = lock(&context.hub_budgets.0)
         .entry(key.clone())
         .or_default()
@@ -103,6 +85,20 @@ async fn look(context: &Context, key: &HubKey) -> Result<Option<Duration>, Error
         .next(now.instant);
     if let Some(at) = next {
         return Ok(Some(at - now.instant));
+    }
+    let (hub, wanted) = {
+        let world = lock(&context.world);
+        let Some(hub) = world.hub(key).cloned() else {
+            lock(&context.hub_budgets.0).remove(key);
+            return Ok(None);
+        };
+        let counts = counts(&world, key);
+        let own = context.settings.nats.as_ref();
+        let wanted = status(&hub, key, counts, own, now.millis);
+        (hub, wanted)
+    };
+    if hub.deleting || wanted == hub.status {
+        return Ok(None);
     }
     let json = |status: &StreamHubStatus| serde_json::to_value(status).unwrap_or_default();
     let body = json!({

@@ -25,4 +25,6 @@ pub mod watch;
 pub mod world;
 
 #[cfg(test)]
+mod fake_api;
+#[cfg(test)]
 mod samples;

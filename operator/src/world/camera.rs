@@ -50,7 +50,9 @@ impl CameraObject {
             hub: hub.unwrap_or("default").to_owned(),
             parsed: match known {
                 Some(known) => Arc::clone(&known.parsed),
-                None => Arc::new(camera_from_json(document("Camera", &key, &object.data))),
+                None => Arc::new(guarded(|| {
+                    camera_from_json(document("Camera", &key, &object.data))
+                })),
             },
             // A status that somebody else wrote is no reason to give a camera up.
             status: object
@@ -88,6 +90,18 @@ impl CameraObject {
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.uid == other.uid && self.version == other.version
     }
+}
+
+/// One object that breaks its reader must not keep all others from being read.
+pub(super) fn guarded<T>(
+    read: impl FnOnce() -> Result<T, Vec<Problem>>,
+) -> Result<T, Vec<Problem>> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        Err(vec![Problem {
+            message: "can't be read; this is a defect, please report it with the object".to_owned(),
+            ..Problem::default()
+        }])
+    })
 }
 
 /// The camera that an object is.

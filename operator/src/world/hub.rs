@@ -52,11 +52,9 @@ impl HubObject {
         Self {
             parsed: match known {
                 Some(known) => Arc::clone(&known.parsed),
-                None => Arc::new(hub_from_json(super::camera::document(
-                    "StreamHub",
-                    &key,
-                    &object.data,
-                ))),
+                None => Arc::new(super::camera::guarded(|| {
+                    hub_from_json(super::camera::document("StreamHub", &key, &object.data))
+                })),
             },
             status: object
                 .data

@@ -1,0 +1,242 @@
+//! The operator dies at, or is troubled by, each of its writes, and ends where it would have ended without.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::core::DynamicObject;
+use serde_json::{Value, json};
+
+use super::controller::Cameras;
+use super::memory::{Memories, lock};
+use super::rollout::Rollout;
+use crate::client::Clients;
+use crate::context::Context;
+use crate::events::Events;
+use crate::fake_api::{FakeApi, Fault, place};
+use crate::hub::Budgets;
+use crate::metrics::{Metrics, QueueMetrics};
+use crate::names;
+use crate::queue::{Queue, Work as _};
+use crate::samples::{NAMESPACE, camera, key, nats, recipe};
+use crate::settings::Settings;
+use crate::world::World;
+
+/// What a user does, one after the other; each time the operator comes to rest.
+const LIFE: [&str; 6] = [
+    "source: {test: {}}",
+    "source: {test: {fps: 5}}",
+    "source: {file: {uri: /a.mp4}}",
+    "enabled: false, source: {file: {uri: /a.mp4}}",
+    "source: {file: {uri: /a.mp4}}",
+    "source: {file: {uri: /b.mp4}}, frames: [{name: low, width: 640}]",
+];
+
+struct Cluster {
+    api: FakeApi,
+    operator: Arc<Context>,
+}
+
+impl Cluster {
+    fn new(fault: Option<(usize, Fault)>) -> Self {
+        let api = FakeApi::default();
+        api.with(|store| store.fault = fault);
+        let operator = operator(&api);
+        Self { api, operator }
+    }
+
+    /// A user applies a specification.
+    fn apply(&self, spec: &str) {
+        let wanted = camera("door", spec);
+        let spec = wanted.data["spec"].clone();
+        let place = place("cameras", NAMESPACE, "door");
+        self.api
+            .with(|store| match store.objects.get(&place).cloned() {
+                Some(mut known) => {
+                    let generation = known["metadata"]["generation"].as_i64().unwrap();
+                    known["metadata"]["generation"] = (generation + 1).into();
+                    known["spec"] = spec;
+                    store.replace(place, known);
+                }
+                None => {
+                    let object = json!({"apiVersion": "streamhub.dev/v1alpha1", "kind": "Camera",
+                    "metadata": {"name": "door"}, "spec": spec});
+                    store.put(place, object);
+                }
+            });
+    }
+
+    /// The kubelet runs what is there and removes what has to go; whether it had to do anything.
+    fn kubelet(&self) -> bool {
+        let place = place("pods", NAMESPACE, "cam-door");
+        self.api.with(|store| {
+            let Some(mut pod) = store.objects.get(&place).cloned() else {
+                return false;
+            };
+            if !pod["metadata"]["deletionTimestamp"].is_null() {
+                store.objects.remove(&place);
+                return true;
+            }
+            if !pod["status"].is_null() {
+                return false;
+            }
+            pod["status"] = json!({"phase": "Running", "conditions": [
+                {"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-21T00:00:00Z"}]});
+            store.replace(place, pod);
+            true
+        })
+    }
+
+    /// The watches tell what there is.
+    fn tell(&self) {
+        let objects = self.api.with(|store| store.objects.clone());
+        let mut world = lock(&self.operator.world);
+        let mut has_pod = false;
+        for (place, object) in objects {
+            if place.0 == "pods" {
+                has_pod = true;
+                let pod: Pod = serde_json::from_value(object).unwrap();
+                world.set_pod(pod, true);
+            } else {
+                let object: DynamicObject = serde_json::from_value(object).unwrap();
+                world.set_camera(object, true);
+            }
+        }
+        if !has_pod {
+            world.remove_pod(&key("door"), None);
+        }
+    }
+
+    /// Until nothing is left to do; an operator that died is started again.
+    async fn settle(&mut self) {
+        for _ in 0..40 {
+            self.tell();
+            let before = self.api.with(|store| store.writes.len());
+            let next = Cameras(Arc::clone(&self.operator)).work(key("door")).await;
+            let crashed = self.api.with(|store| std::mem::take(&mut store.crashed));
+            let busy = self.kubelet();
+            if crashed || next.is_some() {
+                // A new one has all of its patience yet, and waits for nothing that went wrong before.
+                self.operator = operator(&self.api);
+                continue;
+            }
+            if !busy && self.api.with(|store| store.writes.len()) == before {
+                return;
+            }
+        }
+        panic!(
+            "it does not come to rest: {:?}",
+            self.api.with(|store| store.writes.clone())
+        );
+    }
+
+    async fn live(&mut self) {
+        for spec in LIFE {
+            self.apply(spec);
+            self.settle().await;
+        }
+    }
+
+    /// Where it ended, without times and numbers of starts.
+    fn end(&self) -> Value {
+        let (camera, pod) = self.api.with(|store| {
+            let get = |kind, name| {
+                store
+                    .objects
+                    .get(&place(kind, NAMESPACE, name))
+                    .cloned()
+                    .unwrap_or_default()
+            };
+            (get("cameras", "door"), get("pods", "cam-door"))
+        });
+        let mut status = camera["status"].clone();
+        for field in ["since", "incarnation"] {
+            status[field].take();
+        }
+        for condition in status["conditions"].as_array_mut().unwrap() {
+            condition["lastTransitionTime"].take();
+        }
+        let mut annotations = pod["metadata"]["annotations"].clone();
+        annotations[names::INCARNATION].take();
+        json!({"status": status, "annotations": annotations, "labels": pod["metadata"]["labels"]})
+    }
+}
+
+fn operator(api: &FakeApi) -> Arc<Context> {
+    let client = api.client();
+    let (events, _) = Events::new(client.clone(), "me");
+    let queue = || Queue::new(1, QueueMetrics::default()).asker();
+    Arc::new(Context {
+        clients: Clients {
+            requests: client.clone(),
+            watches: client.clone(),
+            lease: client,
+        },
+        settings: Settings {
+            namespaces: Vec::new(),
+            pods: recipe("1"),
+            nats: Some(nats()),
+            node_lost_after: Duration::from_mins(1),
+            watch_nodes: false,
+            listen: ([127, 0, 0, 1], 0).into(),
+            identity: "me".to_owned(),
+            lease: ("lease".to_owned(), None),
+        },
+        world: Mutex::new(World::default()),
+        memories: Memories::default(),
+        hub_budgets: Budgets::default(),
+        rollout: Mutex::new(Rollout::default()),
+        metrics: Arc::new(Metrics::default()),
+        events,
+        cameras: queue(),
+        hubs: Queue::new(1, QueueMetrics::default()).asker(),
+        readings: queue(),
+        retries: queue(),
+        nodes_known: AtomicBool::new(false),
+    })
+}
+
+#[tokio::test]
+async fn whatever_happens_to_a_write_the_end_is_the_same() {
+    let mut clean = Cluster::new(None);
+    clean.live().await;
+    let writes = clean.api.with(|store| store.writes.len());
+    assert!(
+        writes > 12,
+        "it does little: {:?}",
+        clean.api.with(|store| store.writes.clone())
+    );
+    let faults = [
+        Fault::CrashAfter,
+        Fault::CrashBefore,
+        Fault::NoAnswer,
+        Fault::Answered(409),
+        Fault::Answered(429),
+        Fault::Answered(500),
+    ];
+    for fault in faults {
+        for at in 0..writes {
+            let mut cluster = Cluster::new(Some((at, fault)));
+            cluster.live().await;
+            assert_eq!(cluster.end(), clean.end(), "{fault:?} at write {at}");
+            let incarnations = cluster.api.with(|store| store.incarnations.clone());
+            assert!(
+                incarnations.is_sorted_by(|a, b| a < b),
+                "{fault:?} at write {at}: {incarnations:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn at_rest_nothing_is_written_by_old_and_new_operators() {
+    let mut cluster = Cluster::new(None);
+    cluster.live().await;
+    let before = cluster.api.with(|store| store.writes.clone());
+    for _ in 0..3 {
+        cluster.operator = operator(&cluster.api);
+        cluster.settle().await;
+    }
+    assert_eq!(cluster.api.with(|store| store.writes.clone()), before);
+}
