@@ -147,7 +147,9 @@ impl Store {
             ("POST", Some(_)) => failure(409, "AlreadyExists"),
             ("POST", None) => {
                 let annotation = &body["metadata"]["annotations"]["streamhub.dev/incarnation"];
-                let incarnation = annotation.as_str().and_then(|text| text.parse::<u64>().ok());
+                let incarnation = annotation
+                    .as_str()
+                    .and_then(|text| text.parse::<u64>().ok());
                 self.incarnations.extend(incarnation);
                 self.writes.push(word);
                 (201, self.put(place, body.clone()))

@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod names;
 pub mod operator;
 pub mod queue;
+pub mod reasons;
 pub mod settings;
 pub mod watch;
 pub mod world;

@@ -1,5 +1,6 @@
 //! What Prometheus sees of the operator.
 
+use std::fmt::Write as _;
 use std::sync::atomic::AtomicI64;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -182,6 +183,27 @@ impl Metrics {
         queue
     }
 
+    /// So that every series shows its labels.
+    fn touch_every_series(&self) {
+        let controller = "camera";
+        let _ = self
+            .reconciles
+            .get_or_create(&ControllerLabel { controller });
+        let _ = self
+            .durations
+            .get_or_create(&ControllerLabel { controller });
+        let category = "conflict";
+        let labels = ErrorLabels {
+            controller,
+            category,
+        };
+        let _ = self.errors.get_or_create(&labels);
+        let state = "Streaming".to_owned();
+        let _ = self.cameras.get_or_create(&StateLabel { state });
+        let _ = self.readings.get_or_create(&ResultLabel { result: "ok" });
+        self.wrote("pod-created");
+    }
+
     /// One more write.
     pub fn wrote(&self, write: &'static str) {
         self.writes.get_or_create(&WriteLabel { write }).inc();
@@ -193,4 +215,43 @@ impl Metrics {
         encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
+
+/// A page that lists every metric: `docs/reference/operator.md` holds it.
+pub fn reference() -> Result<String, std::fmt::Error> {
+    let mut metrics = Metrics::default();
+    metrics.queue("camera");
+    metrics.touch_every_series();
+    let text = metrics.render()?;
+    let mut table = String::from("| metric | type | labels | meaning |\n|---|---|---|---|\n");
+    let mut help = "";
+    for line in text.lines() {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some("HELP"), Some(_), Some(text)) => help = text.trim_end_matches('.'),
+            (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
+                let end = if kind == "counter" { "_total" } else { "" };
+                let labels = labels_of(&text, name).join(", ");
+                writeln!(table, "| `{name}{end}` | {kind} | {labels} | {help} |")?;
+            }
+            _ => {}
+        }
+    }
+    Ok(table)
+}
+
+/// The labels of a metric's series, without those of histograms.
+fn labels_of(text: &str, metric: &str) -> Vec<String> {
+    let sample = text.lines().find(|line| {
+        let rest = line.strip_prefix(metric);
+        let ends = ["{", "_total{", "_count{"];
+        rest.is_some_and(|rest| ends.iter().any(|end| rest.starts_with(end)))
+    });
+    let labels = sample.and_then(|line| line.split_once('{')?.1.split_once('}'));
+    let names = labels.map_or("", |(labels, _)| labels).split(',');
+    let names = names.filter_map(|label| label.split_once('='));
+    names
+        .map(|(name, _)| format!("`{name}`"))
+        .filter(|name| name != "`le`")
+        .collect()
 }

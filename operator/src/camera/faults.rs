@@ -51,20 +51,18 @@ impl Cluster {
         let wanted = camera("door", spec);
         let spec = wanted.data["spec"].clone();
         let place = place("cameras", NAMESPACE, "door");
-        self.api
-            .with(|store| match store.objects.get(&place).cloned() {
-                Some(mut known) => {
-                    let generation = known["metadata"]["generation"].as_i64().unwrap();
-                    known["metadata"]["generation"] = (generation + 1).into();
-                    known["spec"] = spec;
-                    store.replace(place, known);
-                }
-                None => {
-                    let object = json!({"apiVersion": "streamhub.dev/v1alpha1", "kind": "Camera",
+        self.api.with(|store| {
+            if let Some(mut known) = store.objects.get(&place).cloned() {
+                let generation = known["metadata"]["generation"].as_i64().unwrap();
+                known["metadata"]["generation"] = (generation + 1).into();
+                known["spec"] = spec;
+                store.replace(place, known);
+            } else {
+                let object = json!({"apiVersion": "streamhub.dev/v1alpha1", "kind": "Camera",
                     "metadata": {"name": "door"}, "spec": spec});
-                    store.put(place, object);
-                }
-            });
+                store.put(place, object);
+            }
+        });
     }
 
     /// The kubelet runs what is there and removes what has to go; whether it had to do anything.

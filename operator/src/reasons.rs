@@ -1,0 +1,110 @@
+//! The reasons that the operator itself gives, with what a person can do about each.
+
+/// Reason, meaning, what to do.
+const REASONS: [(&str, &str, &str); 19] = [
+    (
+        "Invalid",
+        "what is stored of the Camera is not valid, as under an older definition",
+        "correct the fields that the message names",
+    ),
+    (
+        "HubInvalid",
+        "the same of its StreamHub",
+        "correct the StreamHub",
+    ),
+    (
+        "HubNotFound",
+        "there is no StreamHub of that name; what runs goes on, nothing is made anew",
+        "create it, or change `spec.hubRef.name`",
+    ),
+    (
+        "NatsUnknown",
+        "neither the hub nor the installation names a NATS server",
+        "set `spec.nats.url` of the hub",
+    ),
+    (
+        "Conflict",
+        "an older Camera reads the same URL or device",
+        "use that one, give it more renditions, or disable one",
+    ),
+    (
+        "DeviceMissing",
+        "its capture device is brought by no node",
+        "plug it in, or see the message",
+    ),
+    ("Disabled", "`spec.enabled` is false", ""),
+    (
+        "NameTaken",
+        "a pod of the name `cam-<camera>` is there that does not belong to this Camera; it is never touched",
+        "delete that pod, or give the Camera another name",
+    ),
+    (
+        "PreviousPod",
+        "the pod of an earlier Camera of this name is being removed",
+        "",
+    ),
+    (
+        "QuotaExceeded",
+        "a ResourceQuota takes no more pods; the message has the API server's words",
+        "raise it; the pod is tried again up to every five minutes",
+    ),
+    (
+        "PodSecurity",
+        "the namespace's Pod Security level refuses the pod; the message has the API server's words",
+        "camera pods meet `restricted`: look for what changes them, such as a webhook",
+    ),
+    (
+        "PodRefused",
+        "the API server refuses the pod otherwise; the message has its words",
+        "see the message",
+    ),
+    (
+        "Unschedulable",
+        "no node takes the pod; the message has the scheduler's words",
+        "change `spec.pod`, or add room",
+    ),
+    (
+        "PodEnded",
+        "the pod was evicted or failed as a whole; it is made anew after 1 s, then up to 5 min",
+        "see the message",
+    ),
+    (
+        "PodEnding",
+        "the pod is being ended and another one follows",
+        "",
+    ),
+    (
+        "OOMKilled",
+        "the process took more memory than it may",
+        "raise `spec.pod.resources.limits.memory`, or ask for less",
+    ),
+    (
+        "NodeNotReady",
+        "the pod's node does not answer; after a minute the pod is made anew elsewhere",
+        "look at the node",
+    ),
+    ("NodeGone", "the pod's node is no more", ""),
+    (
+        "StatusUnreachable",
+        "the pod runs and does not answer the operator",
+        "look for a NetworkPolicy between the operator and port 8080 of the pods",
+    ),
+];
+
+/// The table of `docs/reference/operator.md`.
+pub fn table() -> String {
+    let row = |(reason, meaning, remedy): (&str, &str, &str)| {
+        format!("| {reason} | {meaning} | {remedy} |")
+    };
+    let kubelet = (
+        "`ErrImagePull`, `ImagePullBackOff`, `CrashLoopBackOff`, ...",
+        "the kubelet's words for a container that does not start",
+        "see the message",
+    );
+    let head = ["| reason | meaning | what to do |", "|---|---|---|"];
+    let head = head.into_iter().map(str::to_owned);
+    let ours =
+        REASONS.map(|(reason, meaning, remedy)| row((&format!("`{reason}`"), meaning, remedy)));
+    let lines: Vec<String> = head.chain(ours).chain([row(kubelet)]).collect();
+    lines.join("\n") + "\n"
+}
