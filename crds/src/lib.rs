@@ -27,8 +27,8 @@ pub use camera::{Camera, CameraSpec, HubRef};
 pub use hash::{fingerprint, spec_hash};
 pub use hub::{FeedbackModule, HubDefaults, NatsServer, StreamHub, StreamHubSpec};
 pub use load::{
-    Documents, Folders, Loaded, Loading, Origin, camera_from_json, hub_from_json, load, parse,
-    parse_camera, parse_hub, to_yaml, validate_hub_update,
+    Documents, Folders, Loaded, Loading, Origin, camera_as_stored, camera_from_json, hub_from_json,
+    load, parse, parse_camera, parse_hub, to_yaml, validate_camera, validate_hub_update,
 };
 pub use pod::{PodResources, PodSettings, TaintEffect, Toleration, TolerationOperator};
 pub use problem::Problem;

@@ -13,7 +13,7 @@ use super::memory::{Memory, lock};
 use super::picture::{Picture, picture};
 use super::rollout::Gate;
 use super::status::status;
-use super::verdict::Verdict;
+use super::verdict::{Refused, Verdict};
 use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::error::Error;
@@ -78,14 +78,20 @@ async fn look(
     key: &CameraKey,
     memory: &Mutex<Memory>,
 ) -> Result<Option<Duration>, Error> {
-    let Some(observed) = context.observe(key) else {
+    let Some(mut observed) = context.observe(key) else {
         context.memories.forget(key);
         return Ok(None);
     };
-    let step = next_step(context, &observed, memory);
+    let step = next_step(context, &mut observed, memory);
     apply(context, &observed, &step, memory).await?;
+    // Looked at again: the step has changed what there is.
+    let refused = match observed.verdict {
+        Verdict::Refused(refused @ Refused::Invalid(_)) => Some(Verdict::Refused(refused)),
+        _ => None,
+    };
     let written = match context.observe(key) {
-        Some(observed) if !observed.camera.deleting => {
+        Some(mut observed) if !observed.camera.deleting => {
+            observed.verdict = refused.unwrap_or(observed.verdict);
             tell(context, &observed, &step, memory).await?
         }
         _ => None,
@@ -102,24 +108,27 @@ async fn look(
     Ok([again, written].into_iter().flatten().min())
 }
 
-fn next_step(context: &Context, observed: &Observed, memory: &Mutex<Memory>) -> Step {
+fn next_step(context: &Context, observed: &mut Observed, memory: &Mutex<Memory>) -> Step {
     let now = Now::read();
     let settings = &context.settings;
-    let wanted = match &observed.verdict {
-        Verdict::Run(run) => Some(build::wanted(run, &settings.pods)),
-        Verdict::Refused(_) => None,
+    let decided = |observed: &Observed| {
+        let wanted = match &observed.verdict {
+            Verdict::Run(run) => Some(build::wanted(run, &settings.pods)),
+            Verdict::Refused(_) => None,
+        };
+        let lost_after = settings.node_lost_after;
+        decide(observed, wanted.as_ref(), &lock(memory), lost_after, now)
     };
-    let step = {
-        let mut memory = lock(memory);
-        note(&mut memory, observed, now);
-        decide(
-            observed,
-            wanted.as_ref(),
-            &memory,
-            settings.node_lost_after,
-            now,
-        )
-    };
+    note(&mut lock(memory), observed, now);
+    let mut step = decided(observed);
+    let makes = matches!(
+        step,
+        Step::Create | Step::Patch | Step::Replace | Step::Delete(Why::Changed)
+    );
+    if makes && let Err(problems) = observed.camera.check() {
+        observed.verdict = Verdict::Refused(Refused::Invalid(problems));
+        step = decided(observed);
+    }
     let key = &observed.camera.key;
     let release = settings.pods.hash();
     if step == Step::Replace {

@@ -48,8 +48,11 @@ impl Cluster {
 
     /// A user applies a specification.
     fn apply(&self, spec: &str) {
-        let wanted = camera("door", spec);
-        let spec = wanted.data["spec"].clone();
+        self.apply_raw(camera("door", spec).data["spec"].clone());
+    }
+
+    /// As stored under an older definition, perhaps.
+    fn apply_raw(&self, spec: Value) {
         let place = place("cameras", NAMESPACE, "door");
         self.api.with(|store| {
             if let Some(mut known) = store.objects.get(&place).cloned() {
@@ -237,4 +240,36 @@ async fn at_rest_nothing_is_written_by_old_and_new_operators() {
         cluster.settle().await;
     }
     assert_eq!(cluster.api.with(|store| store.writes.clone()), before);
+}
+
+#[tokio::test]
+async fn what_only_a_rule_refuses_is_named_and_never_made() {
+    let spec = json!({"source": {"file": {"uri": "https://h/a.mp4", "claimName": "media"}}});
+    let mut cluster = Cluster::new(None);
+    cluster.apply_raw(spec.clone());
+    cluster.settle().await;
+    let status = cluster.end()["status"].clone();
+    assert_eq!(status["state"], "Refused");
+    let message = status["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("spec.source.file.claimName: "),
+        "{message}"
+    );
+    assert!(
+        cluster.api.with(|store| store.incarnations.is_empty()),
+        "no pod was made"
+    );
+
+    let mut cluster = Cluster::new(None);
+    cluster.apply("source: {test: {}}");
+    cluster.settle().await;
+    let pod = cluster.end()["annotations"].clone();
+    cluster.apply_raw(spec);
+    cluster.settle().await;
+    assert_eq!(
+        cluster.end()["annotations"],
+        pod,
+        "what runs goes on as it was"
+    );
+    assert_eq!(cluster.end()["status"]["reason"], "Invalid");
 }

@@ -1,10 +1,10 @@
 //! A Camera as the API server has it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use kube::core::DynamicObject;
 use serde_json::{Map, Value};
-use streamhub_crds::{Camera, CameraStatus, Problem, camera_from_json};
+use streamhub_crds::{Camera, CameraStatus, Problem, camera_as_stored, validate_camera};
 use streamhub_plan::CameraKey;
 
 use super::hub::HubKey;
@@ -26,6 +26,8 @@ pub struct CameraObject {
     pub deleting: bool,
     /// What it says, or what is wrong with it.
     pub parsed: Arc<Result<Camera, Vec<Problem>>>,
+    /// What all rules say about it, once they were asked.
+    checked: Arc<OnceLock<Result<(), Vec<Problem>>>>,
     /// The hub that it refers to, even when something else in it is wrong.
     hub: String,
     /// What was written about it last.
@@ -51,9 +53,10 @@ impl CameraObject {
             parsed: match known {
                 Some(known) => Arc::clone(&known.parsed),
                 None => Arc::new(guarded(|| {
-                    camera_from_json(document("Camera", &key, &object.data))
+                    camera_as_stored(document("Camera", &key, &object.data))
                 })),
             },
+            checked: known.map_or_else(Arc::default, |known| Arc::clone(&known.checked)),
             // A status that somebody else wrote is no reason to give a camera up.
             status: object
                 .data
@@ -75,6 +78,16 @@ impl CameraObject {
             namespace: self.key.namespace.clone(),
             name: self.hub.clone(),
         }
+    }
+
+    /// What all rules say about it. They cost milliseconds, so they are asked when something is about to be made of
+    /// it, and once for each of its generations.
+    pub fn check(&self) -> Result<(), Vec<Problem>> {
+        let check = || match self.parsed.as_ref() {
+            Ok(camera) => guarded(|| validate_camera(camera)),
+            Err(problems) => Err(problems.clone()),
+        };
+        self.checked.get_or_init(check).clone()
     }
 
     /// Whether a condition of its status is `True`.
