@@ -40,13 +40,18 @@ impl PodSettings {
         *self == Self::default()
     }
 
-    /// What this says, and for all that it does not say what `defaults` do. Resources are taken one by one.
+    /// What this says, and for all that it does not say what `defaults` do. Resources are taken one by one, so that
+    /// no request is above a limit that somebody else set.
     #[must_use]
     pub fn over(&self, defaults: &Self) -> Self {
         let own = self.clone();
+        let said = own.resources.clone();
+        let is_said =
+            |name: &LabelKey| said.requests.contains_key(name) || said.limits.contains_key(name);
         let merged = |own: BTreeMap<LabelKey, Quantity>,
                       defaults: &BTreeMap<LabelKey, Quantity>| {
             let mut all = defaults.clone();
+            all.retain(|name, _| !is_said(name));
             all.extend(own);
             all
         };

@@ -100,7 +100,7 @@ fn documents_travel_as_annotations_that_the_process_reads_as_files() {
 #[test]
 fn what_a_camera_says_of_its_pod_wins_over_what_the_installation_says() {
     let mut recipe = recipe("1");
-    recipe.defaults = run("source: {test: {}}, pod: {priorityClassName: low, resources: {requests: {cpu: 100m, memory: 64Mi}}}")
+    recipe.defaults = run("source: {test: {}}, pod: {priorityClassName: low, resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {cpu: 1, memory: 1Gi}}}")
         .camera
         .spec
         .pod;
@@ -113,6 +113,12 @@ fn what_a_camera_says_of_its_pod_wins_over_what_the_installation_says() {
     assert_eq!(
         (requests["cpu"].as_str(), requests["memory"].as_str()),
         (Some("2"), Some("64Mi"))
+    );
+    let limits = &pod["spec"]["containers"][0]["resources"]["limits"];
+    assert_eq!(
+        limits,
+        &serde_json::json!({"memory": "1Gi"}),
+        "no request is above a limit that somebody else set"
     );
     assert_eq!(pod["spec"]["priorityClassName"], "low");
 }
