@@ -141,17 +141,15 @@ fn args(recipe: &PodRecipe, incarnation: u64) -> Vec<String> {
 
 /// Volumes, and where each is mounted.
 fn volumes(run: &Run) -> Vec<(Volume, VolumeMount)> {
-    let mut volumes = vec![
-        volume("config", CONFIG, true, |volume| {
-            volume.downward_api = Some(documents());
-        }),
-        volume("tmp", "/tmp", false, |volume| {
-            volume.empty_dir = Some(scratch("256Mi"));
-        }),
-        volume("cache", CACHE, false, |volume| {
+    let mut volumes = vec![volume("config", CONFIG, true, |volume| {
+        volume.downward_api = Some(documents());
+    })];
+    // Where there is none, `kubectl drain` takes the pod without being told that local data may go.
+    if fetches(run) {
+        volumes.push(volume("cache", CACHE, false, |volume| {
             volume.empty_dir = Some(scratch("3Gi"));
-        }),
-    ];
+        }));
+    }
     for (number, need) in run.secrets.iter().enumerate() {
         let place = format!("{SECRETS}/{}", need.name);
         volumes.push(volume(
@@ -192,6 +190,14 @@ fn volume(
         ..VolumeMount::default()
     };
     (volume, mount)
+}
+
+/// Whether it plays films that have to be fetched first.
+fn fetches(run: &Run) -> bool {
+    run.camera.spec.source.all().any(|source| match source {
+        Source::File(file) => file.uri.remote().is_some(),
+        _ => false,
+    })
 }
 
 /// The two annotations as files: a patch of them is seen within a fraction of a second.

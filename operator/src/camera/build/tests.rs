@@ -78,6 +78,17 @@ fn only_the_keys_that_are_needed_are_mounted_and_none_must_be_there() {
 }
 
 #[test]
+fn a_drain_finds_local_data_only_where_films_are_fetched() {
+    let scratch = |spec: &str| {
+        let pod = json(&pod(&run(spec), &recipe("1"), 1));
+        let volumes = pod["spec"]["volumes"].as_array().unwrap().clone();
+        volumes.iter().any(|volume| !volume["emptyDir"].is_null())
+    };
+    assert!(!scratch(TEST) && !scratch(FILE));
+    assert!(scratch("source: {file: {uri: 's3://films/a.mp4'}}"));
+}
+
+#[test]
 fn documents_travel_as_annotations_that_the_process_reads_as_files() {
     let planned = run("source: {test: {fps: 5}}");
     let pod = pod(&planned, &recipe("1"), 1);
