@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::metrics::{ControllerLabel, ErrorLabels};
 use crate::names;
 use crate::queue::Work;
-use crate::world::{HubKey, HubObject, World};
+use crate::world::{HubKey, HubObject, Told, World};
 
 const CONTROLLER: &str = "hub";
 const STALE_AGAIN: Duration = Duration::from_secs(2);
@@ -120,7 +120,7 @@ async fn look(context: &Context, key: &HubKey) -> Result<Option<Duration>, Error
         .or_default()
         .0
         .spend(now.instant);
-    context.tell(|world| world.set_hub(written, false));
+    context.tell(|world| world.set_hub(written, Told::Answer));
     Ok(None)
 }
 

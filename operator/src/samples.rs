@@ -12,7 +12,7 @@ use crate::camera::decide::Now;
 use crate::camera::verdict::Verdict;
 use crate::camera::{Observed, build};
 use crate::settings::PodRecipe;
-use crate::world::World;
+use crate::world::{Told, World};
 
 pub const NAMESPACE: &str = "default";
 /// A moment in 2026, UNIX milliseconds.
@@ -107,7 +107,7 @@ pub fn run_of(observed: &Observed) -> &Run {
 /// What should run of a camera alone.
 pub fn run(spec: &str) -> Run {
     let mut world = World::default();
-    world.set_camera(camera("door", spec), false);
+    world.set_camera(camera("door", spec), Told::Watch);
     run_of(&observe(&world, "door")).clone()
 }
 

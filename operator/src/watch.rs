@@ -24,7 +24,7 @@ use crate::camera::memory::lock;
 use crate::client::WATCH;
 use crate::context::Context;
 use crate::names;
-use crate::world::{HubKey, Touched, World};
+use crate::world::{HubKey, Told, Touched, World};
 
 /// All is listed anew now and then: an event that was lost on its way is not missed for ever.
 const LIST_AGAIN: Duration = Duration::from_mins(15);
@@ -37,7 +37,7 @@ trait Kind: Clone + Send + 'static {
     const NAME: &'static str;
 
     /// One was made or changed.
-    fn set(world: &mut World, object: Self::Object, listed: bool) -> Touched;
+    fn set(world: &mut World, object: Self::Object, told: Told) -> Touched;
     /// One is gone; with a `uid`, only that one.
     fn remove(world: &mut World, namespace: &str, name: &str, uid: Option<&str>) -> Touched;
     /// Namespace and name of all that are known, of one namespace or of all.
@@ -57,8 +57,8 @@ impl Kind for Cameras {
     type Object = DynamicObject;
     const NAME: &'static str = "cameras";
 
-    fn set(world: &mut World, object: DynamicObject, listed: bool) -> Touched {
-        world.set_camera(object, listed)
+    fn set(world: &mut World, object: DynamicObject, told: Told) -> Touched {
+        world.set_camera(object, told)
     }
 
     fn remove(world: &mut World, namespace: &str, name: &str, uid: Option<&str>) -> Touched {
@@ -75,8 +75,8 @@ impl Kind for Hubs {
     type Object = DynamicObject;
     const NAME: &'static str = "streamhubs";
 
-    fn set(world: &mut World, object: DynamicObject, listed: bool) -> Touched {
-        world.set_hub(object, listed)
+    fn set(world: &mut World, object: DynamicObject, told: Told) -> Touched {
+        world.set_hub(object, told)
     }
 
     fn remove(world: &mut World, namespace: &str, name: &str, uid: Option<&str>) -> Touched {
@@ -99,8 +99,8 @@ impl Kind for Pods {
     type Object = Pod;
     const NAME: &'static str = "pods";
 
-    fn set(world: &mut World, object: Pod, listed: bool) -> Touched {
-        world.set_pod(object, listed)
+    fn set(world: &mut World, object: Pod, told: Told) -> Touched {
+        world.set_pod(object, told)
     }
 
     fn remove(world: &mut World, namespace: &str, name: &str, uid: Option<&str>) -> Touched {
@@ -122,7 +122,7 @@ impl Kind for Nodes {
     type Object = Node;
     const NAME: &'static str = "nodes";
 
-    fn set(world: &mut World, object: Node, _: bool) -> Touched {
+    fn set(world: &mut World, object: Node, _: Told) -> Touched {
         world.set_node(&object)
     }
 
@@ -267,7 +267,7 @@ async fn take<K: Kind>(
     let mut seen = BTreeSet::new();
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Apply(object)) => context.tell(|world| K::set(world, object, false)),
+            Ok(Event::Apply(object)) => context.tell(|world| K::set(world, object, Told::Watch)),
             Ok(Event::Delete(object)) => {
                 let (namespace, name) = place(&object);
                 context.tell(|world| K::remove(world, &namespace, &name, object.uid().as_deref()));
@@ -275,7 +275,7 @@ async fn take<K: Kind>(
             Ok(Event::Init) => seen.clear(),
             Ok(Event::InitApply(object)) => {
                 seen.insert(place(&object));
-                context.tell(|world| K::set(world, object, true));
+                context.tell(|world| K::set(world, object, Told::List));
             }
             Ok(Event::InitDone) => {
                 let known = K::known(&lock(&context.world), namespace);

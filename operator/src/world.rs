@@ -32,6 +32,17 @@ pub struct World {
 /// A thing that one camera may open: the namespace where it is looked for (empty: everywhere), and what it is.
 type Claimed = (String, String);
 
+/// How something came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// A list of all there is: it replaces what was known.
+    List,
+    /// A watch: what it tells is never older than what it told before.
+    Watch,
+    /// The answer to a write of ours: it may come before the watch tells, or after it has told of the end.
+    Answer,
+}
+
 /// Who must be looked at after a change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Touched {
@@ -99,19 +110,18 @@ impl World {
     }
 
     /// A camera was made or changed.
-    pub fn set_camera(&mut self, object: DynamicObject, listed: bool) -> Touched {
+    pub fn set_camera(&mut self, object: DynamicObject, told: Told) -> Touched {
         let Some(key) = camera::key(&object) else {
             return Touched::default();
         };
         let old = self.cameras.get(&key);
         let new = CameraObject::new(key.clone(), object, old);
-        if !listed
-            && self.is_past(
-                &new.uid,
-                &new.version,
-                old.map(|old| (old.uid.as_str(), old.version.as_str())),
-            )
-        {
+        if self.is_past(
+            told,
+            &new.uid,
+            &new.version,
+            old.map(|old| (old.uid.as_str(), old.version.as_str())),
+        ) {
             return Touched::default();
         }
         if old.is_some_and(|old| old.is_same(&new)) {
@@ -156,19 +166,18 @@ impl World {
     }
 
     /// A hub was made or changed.
-    pub fn set_hub(&mut self, object: DynamicObject, listed: bool) -> Touched {
+    pub fn set_hub(&mut self, object: DynamicObject, told: Told) -> Touched {
         let Some(key) = hub::key(&object) else {
             return Touched::default();
         };
         let old = self.hubs.get(&key);
         let new = HubObject::new(object, old);
-        if !listed
-            && self.is_past(
-                &new.uid,
-                &new.version,
-                old.map(|old| (old.uid.as_str(), old.version.as_str())),
-            )
-        {
+        if self.is_past(
+            told,
+            &new.uid,
+            &new.version,
+            old.map(|old| (old.uid.as_str(), old.version.as_str())),
+        ) {
             return Touched::default();
         }
         let same_spec = old.is_some_and(|old| old.has_same_spec(&new));
@@ -200,18 +209,17 @@ impl World {
     }
 
     /// A camera pod was made or changed.
-    pub fn set_pod(&mut self, pod: Pod, listed: bool) -> Touched {
+    pub fn set_pod(&mut self, pod: Pod, told: Told) -> Touched {
         let Some((key, new)) = PodFacts::new(pod) else {
             return Touched::default();
         };
         let old = self.pods.get(&key);
-        if !listed
-            && self.is_past(
-                &new.uid,
-                &new.version,
-                old.map(|old| (old.uid.as_str(), old.version.as_str())),
-            )
-        {
+        if self.is_past(
+            told,
+            &new.uid,
+            &new.version,
+            old.map(|old| (old.uid.as_str(), old.version.as_str())),
+        ) {
             return Touched::default();
         }
         let same = old.is_some_and(|old| old.is_same(&new));
@@ -276,9 +284,13 @@ impl World {
     }
 
     /// Whether an object tells of the past: it is gone since, or a later version of it is known.
-    fn is_past(&self, uid: &str, version: &str, known: Option<(&str, &str)>) -> bool {
-        self.gone.has(uid)
-            || known.is_some_and(|known| uid == known.0 && is_older(version, known.1))
+    fn is_past(&self, told: Told, uid: &str, version: &str, known: Option<(&str, &str)>) -> bool {
+        let older = known.is_some_and(|known| uid == known.0 && is_older(version, known.1));
+        match told {
+            Told::List => false,
+            Told::Watch => older,
+            Told::Answer => older || self.gone.has(uid),
+        }
     }
 
     fn claims_of(&self, key: &CameraKey) -> Vec<Claimed> {

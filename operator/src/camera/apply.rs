@@ -23,7 +23,7 @@ use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::error::Error;
 use crate::names;
-use crate::world::{CameraObject, NodeFacts, PodFacts};
+use crate::world::{CameraObject, NodeFacts, PodFacts, Told};
 
 /// A pod that lived this long was well: what ends it is a new beginning.
 const WAS_WELL: Duration = Duration::from_mins(5);
@@ -66,7 +66,7 @@ pub(super) async fn write_status(
         .await
         .map_err(Error::at("write the status of the Camera"))?;
     context.metrics.wrote("camera-status");
-    context.tell(|world| world.set_camera(written, false));
+    context.tell(|world| world.set_camera(written, Told::Answer));
     Ok(())
 }
 
@@ -103,7 +103,7 @@ impl Doing<'_> {
                 self.made();
                 self.context.metrics.wrote("pod-created");
                 tracing::info!(camera = %camera.key, incarnation, "pod made");
-                self.context.tell(|world| world.set_pod(pod, false));
+                self.context.tell(|world| world.set_pod(pod, Told::Answer));
                 let note = format!("made pod {}", names::pod(&camera.key.name));
                 self.context.events.normal(camera, "PodCreated", &note);
                 Ok(())
@@ -233,7 +233,8 @@ impl Doing<'_> {
         lock(self.memory).patched = Some(Now::read().instant);
         self.context.metrics.wrote("pod-patched");
         tracing::info!(camera = %camera.key, hash = wanted.config_hash, "new configuration given to the pod");
-        self.context.tell(|world| world.set_pod(patched, false));
+        self.context
+            .tell(|world| world.set_pod(patched, Told::Answer));
         Ok(())
     }
 
@@ -320,7 +321,7 @@ impl Doing<'_> {
         });
         match deleted.map_err(Error::at("delete the pod"))? {
             Either::Left(pod) if grace.is_none() => {
-                self.context.tell(|world| world.set_pod(pod, false));
+                self.context.tell(|world| world.set_pod(pod, Told::Answer));
             }
             _ => self
                 .context

@@ -13,7 +13,7 @@ use super::memory::Memory;
 use super::verdict::Verdict;
 use crate::names;
 use crate::samples::{camera_at, hub, key, now, observe, recipe, stored, with_status};
-use crate::world::World;
+use crate::world::{Told, World};
 
 const SOURCES: [&str; 8] = [
     "test: {}",
@@ -94,14 +94,14 @@ impl Model {
         self.version += 1;
         let spec = format!("source: {{{}}}{}", SOURCES[source], REST[rest]);
         let camera = camera_at("door", &spec, self.generation, self.version);
-        self.world.set_camera(camera, false);
+        self.world.set_camera(camera, Told::Watch);
     }
 
     fn set_lobby(&mut self, spec: usize) {
         self.version += 1;
         let mut lobby = hub("lobby", LOBBY[spec]);
         lobby.metadata.generation = Some(self.version as i64);
-        self.world.set_hub(lobby, true);
+        self.world.set_hub(lobby, Told::List);
     }
 
     fn happen(&mut self, event: &Event) {
@@ -144,7 +144,7 @@ impl Model {
             pod
         });
         match &self.pod {
-            Some(pod) => drop(self.world.set_pod(pod.clone(), false)),
+            Some(pod) => drop(self.world.set_pod(pod.clone(), Told::Watch)),
             None => drop(self.world.remove_pod(&key("door"), None)),
         }
     }

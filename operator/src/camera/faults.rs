@@ -21,7 +21,7 @@ use crate::names;
 use crate::queue::{Queue, Work as _};
 use crate::samples::{NAMESPACE, camera, key, nats, recipe};
 use crate::settings::Settings;
-use crate::world::World;
+use crate::world::{Told, World};
 
 /// What a user does, one after the other; each time the operator comes to rest.
 const LIFE: [&str; 6] = [
@@ -98,10 +98,10 @@ impl Cluster {
             if place.0 == "pods" {
                 has_pod = true;
                 let pod: Pod = serde_json::from_value(object).unwrap();
-                world.set_pod(pod, true);
+                world.set_pod(pod, Told::List);
             } else {
                 let object: DynamicObject = serde_json::from_value(object).unwrap();
-                world.set_camera(object, true);
+                world.set_camera(object, Told::List);
             }
         }
         if !has_pod {

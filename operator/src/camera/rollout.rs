@@ -42,11 +42,12 @@ impl Rollout {
             let arrived = world
                 .pod(key)
                 .is_some_and(|pod| current(pod) && answering(key, pod));
-            // One that is gone or refused holds nobody up.
-            !arrived
-                && world
-                    .camera(key)
-                    .is_some_and(|camera| camera.status.state.as_deref() != Some("Disabled"))
+            // One that is gone or must not run any more holds nobody up.
+            let state = world
+                .camera(key)
+                .map(|camera| camera.status.state.as_deref());
+            let leaves = matches!(state, None | Some(Some("Disabled" | "Refused")));
+            !arrived && !leaves
         });
         let mut away = self.moving.clone();
         for (other, pod) in world.pods().filter(|(_, pod)| current(pod)) {

@@ -16,9 +16,9 @@ fn names(touched: &Touched) -> Vec<&str> {
 #[test]
 fn who_claims_the_same_is_looked_at_together() {
     let mut world = World::default();
-    world.set_camera(camera("a", RTSP), false);
-    world.set_camera(camera("other", "source: {test: {}}"), false);
-    let touched = world.set_camera(camera("b", RTSP), false);
+    world.set_camera(camera("a", RTSP), Told::Watch);
+    world.set_camera(camera("other", "source: {test: {}}"), Told::Watch);
+    let touched = world.set_camera(camera("b", RTSP), Told::Watch);
     assert_eq!(names(&touched), ["a", "b"]);
     let touched = world.remove_camera(&key("a"), None);
     assert_eq!(names(&touched), ["a", "b"]);
@@ -31,38 +31,41 @@ fn who_claims_the_same_is_looked_at_together() {
 #[test]
 fn a_camera_that_moves_to_another_hub_touches_both() {
     let mut world = World::default();
-    world.set_camera(camera_at("a", "source: {test: {}}", 1, 1), false);
+    world.set_camera(camera_at("a", "source: {test: {}}", 1, 1), Told::Watch);
     let touched = world.set_camera(
         camera_at("a", "source: {test: {}}, hubRef: {name: lobby}", 2, 2),
-        false,
+        Told::Watch,
     );
     let hubs: Vec<&str> = touched.hubs.iter().map(|key| key.name.as_str()).collect();
     assert_eq!(hubs, ["default", "lobby"]);
-    let touched = world.set_hub(hub("lobby", ""), false);
+    let touched = world.set_hub(hub("lobby", ""), Told::Watch);
     assert_eq!(names(&touched), ["a"]);
 }
 
 #[test]
 fn an_old_version_and_a_late_answer_about_what_is_gone_change_nothing() {
     let mut world = World::default();
-    world.set_camera(camera_at("a", "source: {test: {}}", 2, 20), false);
-    let touched = world.set_camera(camera_at("a", RTSP, 1, 9), false);
+    world.set_camera(camera_at("a", "source: {test: {}}", 2, 20), Told::Watch);
+    let touched = world.set_camera(camera_at("a", RTSP, 1, 9), Told::Watch);
     assert_eq!(touched, Touched::default());
     assert_eq!(world.camera(&key("a")).unwrap().generation, 2);
 
     let pod = pod_of(&world, "a", "1");
-    world.set_pod(pod.clone(), false);
-    world.remove_pod(&key("a"), Some("uid-cam-a"));
-    world.set_pod(pod.clone(), false);
-    assert!(world.pod(&key("a")).is_none(), "it is gone");
-    world.set_pod(pod, true);
-    assert!(world.pod(&key("a")).is_some(), "a list says what there is");
+    world.set_pod(pod.clone(), Told::Watch);
+    for told in [Told::List, Told::Watch] {
+        world.remove_pod(&key("a"), Some("uid-cam-a"));
+        world.set_pod(pod.clone(), Told::Answer);
+        assert!(world.pod(&key("a")).is_none(), "it is gone");
+        // As when somebody took its labels away, and they were put back.
+        world.set_pod(pod.clone(), told);
+        assert!(world.pod(&key("a")).is_some(), "{told:?}");
+    }
 }
 
 #[test]
 fn a_deletion_is_of_one_object_and_not_of_its_successor() {
     let mut world = World::default();
-    world.set_camera(camera("a", "source: {test: {}}"), false);
+    world.set_camera(camera("a", "source: {test: {}}"), Told::Watch);
     world.remove_camera(&key("a"), Some("an-earlier-one"));
     assert!(world.camera(&key("a")).is_some());
 }
@@ -70,11 +73,11 @@ fn a_deletion_is_of_one_object_and_not_of_its_successor() {
 #[test]
 fn a_heartbeat_touches_nobody_and_a_node_that_falls_silent_those_on_it() {
     let mut world = World::default();
-    world.set_camera(camera("a", "source: {test: {}}"), false);
-    world.set_camera(camera("b", "source: {test: {}}"), false);
+    world.set_camera(camera("a", "source: {test: {}}"), Told::Watch);
+    world.set_camera(camera("b", "source: {test: {}}"), Told::Watch);
     let pod = running(pod_of(&world, "a", "1"), true);
-    world.set_pod(on_node(pod.clone(), "n1"), false);
-    world.set_pod(running(pod_of(&world, "b", "1"), true), false);
+    world.set_pod(on_node(pod.clone(), "n1"), Told::Watch);
+    world.set_pod(running(pod_of(&world, "b", "1"), true), Told::Watch);
     world.set_node(&crate::samples::node("n1", None));
     assert_eq!(
         world.set_node(&crate::samples::node("n1", None)),
@@ -87,7 +90,7 @@ fn a_heartbeat_touches_nobody_and_a_node_that_falls_silent_those_on_it() {
     // The kubelet writes the same again.
     let mut again = on_node(pod, "n1");
     again.metadata.resource_version = Some("7".to_owned());
-    assert_eq!(world.set_pod(again, false), Touched::default());
+    assert_eq!(world.set_pod(again, Told::Watch), Touched::default());
 }
 
 #[test]
@@ -95,8 +98,8 @@ fn one_that_is_not_valid_harms_no_other() {
     let mut world = World::default();
     let poison = json!({"apiVersion": "streamhub.dev/v1alpha1", "kind": "Camera", "metadata": {"name": "poison"},
         "spec": {"source": {"rtsp": {"url": "http://no"}}, "frames": 7}});
-    world.set_camera(raw(poison, 1, 1), false);
-    world.set_camera(camera("a", RTSP), false);
+    world.set_camera(raw(poison, 1, 1), Told::Watch);
+    world.set_camera(camera("a", RTSP), Told::Watch);
     let fields: Vec<String> = match world.camera(&key("poison")).unwrap().parsed.as_ref() {
         Ok(_) => panic!("it is not valid"),
         Err(problems) => problems

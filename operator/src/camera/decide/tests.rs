@@ -5,7 +5,7 @@ use crate::camera::build;
 use crate::samples::{
     camera, camera_at, hub, node, now, observe, on_node, pod_of, recipe, running, with_status,
 };
-use crate::world::World;
+use crate::world::{Told, World};
 
 use super::*;
 
@@ -27,16 +27,16 @@ fn plain(world: &World) -> Step {
 
 fn with_pod(change: impl FnOnce(Pod) -> Pod) -> World {
     let mut world = World::default();
-    world.set_camera(camera("door", TEST), false);
+    world.set_camera(camera("door", TEST), Told::Watch);
     let pod = change(pod_of(&world, "door", "1"));
-    world.set_pod(pod, false);
+    world.set_pod(pod, Told::Watch);
     world
 }
 
 #[test]
 fn a_camera_without_a_pod_gets_one_and_one_that_has_it_keeps_it() {
     let mut world = World::default();
-    world.set_camera(camera("door", TEST), false);
+    world.set_camera(camera("door", TEST), Told::Watch);
     assert_eq!(plain(&world), Step::Create);
     assert_eq!(plain(&with_pod(|pod| running(pod, true))), Step::Keep);
 }
@@ -49,7 +49,7 @@ fn after_a_pod_has_ended_the_next_one_waits() {
         Step::Delete(Why::Ended("Failed: Evicted".to_owned()))
     );
     let mut world = World::default();
-    world.set_camera(camera("door", TEST), false);
+    world.set_camera(camera("door", TEST), Told::Watch);
     let memory = Memory {
         not_before: Some(now().instant + Duration::from_secs(30)),
         ..Memory::default()
@@ -62,11 +62,14 @@ fn after_a_pod_has_ended_the_next_one_waits() {
 #[test]
 fn a_change_is_given_to_the_pod_or_needs_another() {
     let mut world = with_pod(|pod| running(pod, true));
-    world.set_camera(camera_at("door", "source: {test: {fps: 5}}", 2, 2), false);
+    world.set_camera(
+        camera_at("door", "source: {test: {fps: 5}}", 2, 2),
+        Told::Watch,
+    );
     assert_eq!(plain(&world), Step::Patch);
     world.set_camera(
         camera_at("door", "source: {file: {uri: /a.mp4}}", 3, 3),
-        false,
+        Told::Watch,
     );
     assert_eq!(plain(&world), Step::Delete(Why::Changed));
 }
@@ -93,7 +96,10 @@ fn what_somebody_changed_on_the_pod_is_put_right() {
 #[test]
 fn a_pod_of_another_release_is_not_patched_but_waits_for_its_turn() {
     let mut world = with_pod(|pod| running(pod, true));
-    world.set_camera(camera_at("door", "source: {test: {fps: 5}}", 2, 2), false);
+    world.set_camera(
+        camera_at("door", "source: {test: {fps: 5}}", 2, 2),
+        Told::Watch,
+    );
     assert_eq!(step(&world, "door", "2", &Memory::default()), Step::Replace);
 }
 
@@ -132,13 +138,16 @@ fn a_pod_of_a_lost_node_is_given_up_after_a_while() {
 #[test]
 fn a_hub_that_goes_away_leaves_what_runs_and_nothing_is_made_anew() {
     let mut world = World::default();
-    world.set_hub(hub("lobby", "nats: {url: 'nats://lobby:4222'}"), false);
+    world.set_hub(
+        hub("lobby", "nats: {url: 'nats://lobby:4222'}"),
+        Told::Watch,
+    );
     world.set_camera(
         camera("door", "source: {test: {}}, hubRef: {name: lobby}"),
-        false,
+        Told::Watch,
     );
     let pod = running(pod_of(&world, "door", "1"), true);
-    world.set_pod(pod.clone(), false);
+    world.set_pod(pod.clone(), Told::Watch);
     let key = world
         .camera(&crate::samples::key("door"))
         .unwrap()
@@ -158,11 +167,11 @@ fn a_hub_that_goes_away_leaves_what_runs_and_nothing_is_made_anew() {
             2,
             2,
         ),
-        false,
+        Told::Watch,
     );
     assert_eq!(plain(&world), Step::Patch);
     let ended = with_status(pod, json!({"phase": "Failed"}));
-    world.set_pod(ended, true);
+    world.set_pod(ended, Told::List);
     assert!(matches!(plain(&world), Step::Delete(Why::Ended(_))));
     world.remove_pod(&crate::samples::key("door"), None);
     assert_eq!(plain(&world), Step::Keep);
@@ -173,14 +182,14 @@ fn a_camera_that_is_switched_off_or_loses_its_source_to_an_older_one_has_no_pod(
     let mut world = with_pod(|pod| running(pod, true));
     world.set_camera(
         camera_at("door", "enabled: false, source: {test: {}}", 2, 2),
-        false,
+        Told::Watch,
     );
     assert_eq!(plain(&world), Step::Delete(Why::Refused("Disabled")));
 
     let url = "source: {rtsp: {url: 'rtsp://h/1'}}";
     let mut world = with_pod(|pod| running(pod, true));
-    world.set_camera(camera("attic", url), false);
-    world.set_camera(camera_at("door", url, 2, 2), false);
+    world.set_camera(camera("attic", url), Told::Watch);
+    world.set_camera(camera_at("door", url, 2, 2), Told::Watch);
     assert_eq!(plain(&world), Step::Delete(Why::Refused("Conflict")));
 }
 
@@ -189,7 +198,7 @@ fn a_camera_that_is_not_valid_any_more_keeps_the_pod_it_has() {
     let mut world = with_pod(|pod| running(pod, true));
     let mut broken = camera_at("door", TEST, 2, 2);
     broken.data["spec"]["frames"] = json!(7);
-    world.set_camera(broken, false);
+    world.set_camera(broken, Told::Watch);
     assert_eq!(plain(&world), Step::Keep);
 }
 
@@ -199,6 +208,6 @@ fn a_camera_that_is_being_deleted_is_left_to_kubernetes() {
     leaving.metadata.deletion_timestamp =
         serde_json::from_value(json!("2026-11-21T00:00:00Z")).unwrap();
     let mut world = World::default();
-    world.set_camera(leaving, false);
+    world.set_camera(leaving, Told::Watch);
     assert_eq!(plain(&world), Step::Keep);
 }

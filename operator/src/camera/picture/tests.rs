@@ -7,15 +7,15 @@ use streamhub_wire::status::CameraStatus as Said;
 
 use crate::camera::refusal::Refusal;
 use crate::samples::{camera, camera_at, node, observe, on_node, pod_of, running, with_status};
-use crate::world::World;
+use crate::world::{Told, World};
 
 use super::*;
 
 fn world(change: impl FnOnce(Pod) -> Pod) -> World {
     let mut world = World::default();
-    world.set_camera(camera("door", "source: {test: {}}"), false);
+    world.set_camera(camera("door", "source: {test: {}}"), Told::Watch);
     let pod = change(pod_of(&world, "door", "1"));
-    world.set_pod(pod, false);
+    world.set_pod(pod, Told::Watch);
     world
 }
 
@@ -144,7 +144,7 @@ fn a_refusal_of_the_server_is_told_until_there_is_a_pod() {
         ..Memory::default()
     };
     let mut world = World::default();
-    world.set_camera(camera("door", "source: {test: {}}"), false);
+    world.set_camera(camera("door", "source: {test: {}}"), Told::Watch);
     let drawn = drawn(&world, &memory);
     assert_eq!(short(&drawn), ("Pending", "PodSecurity", false, true));
     assert_eq!(drawn.message, "violates PodSecurity");
@@ -187,7 +187,7 @@ fn a_camera_that_may_not_run_says_why() {
     let mut world = World::default();
     world.set_camera(
         camera("door", "source: {test: {}}, hubRef: {name: lobby}"),
-        false,
+        Told::Watch,
     );
     let drawn = drawn(&world, &Memory::default());
     assert_eq!(short(&drawn), ("Refused", "HubNotFound", false, false));
@@ -197,14 +197,14 @@ fn a_camera_that_may_not_run_says_why() {
     );
 
     let device = "source: {v4l2: {deviceSelector: {devicePath: /dev/video0}}}";
-    world.set_camera(camera_at("door", device, 2, 2), false);
+    world.set_camera(camera_at("door", device, 2, 2), Told::Watch);
     let drawn = self::drawn(&world, &Memory::default());
     assert_eq!(short(&drawn), ("Pending", "DeviceMissing", false, false));
     assert!(drawn.not_accepted.is_none() && drawn.no_device.is_some());
 
     world.set_camera(
         camera_at("door", "enabled: false, source: {test: {}}", 3, 3),
-        false,
+        Told::Watch,
     );
     let drawn = self::drawn(&world, &Memory::default());
     assert_eq!(short(&drawn), ("Disabled", "Disabled", false, false));
@@ -216,7 +216,7 @@ fn a_mistake_is_named_by_its_field_as_validate_names_it() {
     let mut world = world(|pod| running(pod, true));
     let mut broken = camera_at("door", "source: {test: {}}", 2, 2);
     broken.data["spec"]["source"]["test"]["fps"] = json!(500);
-    world.set_camera(broken, false);
+    world.set_camera(broken, Told::Watch);
     let drawn = drawn(&world, &Memory::default());
     assert_eq!(
         short(&drawn),

@@ -1,15 +1,15 @@
 use serde_json::json;
 
 use crate::samples::{camera, key, pod_of, running, with_status};
-use crate::world::World;
+use crate::world::{Told, World};
 
 use super::*;
 
 fn pod(ready: bool) -> PodFacts {
     let mut world = World::default();
-    world.set_camera(camera("door", "source: {test: {}}"), false);
+    world.set_camera(camera("door", "source: {test: {}}"), Told::Watch);
     let pod = running(pod_of(&world, "door", "1"), ready);
-    world.set_pod(pod, false);
+    world.set_pod(pod, Told::Watch);
     world.pod(&key("door")).unwrap().clone()
 }
 
@@ -76,9 +76,9 @@ fn one_that_does_not_answer_is_asked_less_and_less() {
 #[test]
 fn a_pod_without_a_running_process_is_not_asked() {
     let mut world = World::default();
-    world.set_camera(camera("door", "source: {test: {}}"), false);
+    world.set_camera(camera("door", "source: {test: {}}"), Told::Watch);
     let pending = with_status(pod_of(&world, "door", "1"), json!({"phase": "Pending"}));
-    world.set_pod(pending, false);
+    world.set_pod(pending, Told::Watch);
     assert_eq!(
         due(world.pod(&key("door")).unwrap(), &Memory::default()),
         None

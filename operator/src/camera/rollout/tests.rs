@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use crate::samples::{camera, key, on_node, pod_of, recipe, running, with_status};
+use crate::world::Told;
 
 use super::*;
 
@@ -8,9 +9,9 @@ fn fleet(number: usize) -> World {
     let mut world = World::default();
     for n in 0..number {
         let name = format!("cam{n}");
-        world.set_camera(camera(&name, "source: {test: {}}"), false);
+        world.set_camera(camera(&name, "source: {test: {}}"), Told::Watch);
         let pod = running(pod_of(&world, &name, "old"), true);
-        world.set_pod(on_node(pod, "n1"), false);
+        world.set_pod(on_node(pod, "n1"), Told::Watch);
     }
     world
 }
@@ -27,7 +28,7 @@ fn arrive(
 ) {
     let mut pod = on_node(pod_of(world, name, "new"), "n1");
     pod.metadata.uid = Some(format!("new-{name}"));
-    world.set_pod(change(pod), false);
+    world.set_pod(change(pod), Told::Watch);
 }
 
 #[test]

@@ -6,15 +6,15 @@ use streamhub_wire::status::CameraStatus as Said;
 use crate::camera::decide::Step;
 use crate::camera::picture::picture;
 use crate::samples::{MILLIS, camera, observe, pod_of, running};
-use crate::world::World;
+use crate::world::{Told, World};
 
 use super::*;
 
 fn observed(status: CameraStatus) -> Observed {
     let mut world = World::default();
-    world.set_camera(camera("door", "source: {test: {}}"), false);
+    world.set_camera(camera("door", "source: {test: {}}"), Told::Watch);
     let pod = running(pod_of(&world, "door", "1"), true);
-    world.set_pod(pod, false);
+    world.set_pod(pod, Told::Watch);
     let mut observed = observe(&world, "door");
     observed.camera.status = status;
     observed
