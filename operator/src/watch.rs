@@ -287,6 +287,11 @@ async fn take<K: Kind>(
             }
             Err(error) => {
                 context.metrics.watch_errors.inc();
+                if namespace.is_some() && is_forbidden(&error) {
+                    // One namespace without rights must not keep the others waiting: nothing is known of it, and so
+                    // nothing in it is taken for gone.
+                    let _ = listed.send(true);
+                }
                 let error = described(&error);
                 tracing::warn!(
                     kind = K::NAME,
@@ -297,6 +302,13 @@ async fn take<K: Kind>(
             }
         }
     }
+}
+
+fn is_forbidden(error: &watcher::Error) -> bool {
+    let watcher::Error::InitialListFailed(kube::Error::Api(status)) = error else {
+        return false;
+    };
+    status.code == 403
 }
 
 fn place(object: &impl ResourceExt) -> (String, String) {
