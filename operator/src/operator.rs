@@ -22,7 +22,7 @@ use crate::election::{Election, Held};
 use crate::events::Events;
 use crate::http::{Pages, routes};
 use crate::hub::{Budgets, Hubs, by_state};
-use crate::metrics::{Metrics, StateLabel};
+use crate::metrics::{Metrics, QueueMetrics, StateLabel};
 use crate::queue::Queue;
 use crate::settings::Settings;
 use crate::watch as watches;
@@ -37,7 +37,7 @@ const RETRIES_AT_ONCE: usize = 64;
 const LETTING_GO: Duration = Duration::from_secs(20);
 const FIGURES_EVERY: Duration = Duration::from_secs(10);
 
-/// Runs until it is told to end, or has lost its Lease.
+/// Runs until it is told to end.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let settings = Settings::from(args);
     let (clients, namespace) = Clients::infer().await.context("no way to the API server")?;
@@ -45,7 +45,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("--listen {}: cannot listen there", settings.listen))?;
     let mut metrics = Metrics::default();
-    let queues = Queues::new(&mut metrics);
+    let figures = QueueFigures::new(&mut metrics);
     let metrics = Arc::new(metrics);
     // One that waits for the Lease is as ready as it can be.
     let (ready, ready_seen) = watch::channel(true);
@@ -63,16 +63,51 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         lease,
         &settings.identity,
     );
-    let (identity, release) = (&settings.identity, &settings.pods.release);
-    tracing::info!(identity, release, "waiting for the Lease");
-    tokio::select! {
-        () = election.win() => {}
-        _ = stop.wait_for(|stop| *stop) => return Ok(()),
+    let term = Term {
+        settings: &settings,
+        clients: &clients,
+        metrics: &metrics,
+        figures: &figures,
+        ready: &ready,
+    };
+    loop {
+        let (identity, release) = (&settings.identity, &settings.pods.release);
+        tracing::info!(identity, release, "waiting for the Lease");
+        tokio::select! {
+            () = election.win() => {}
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        }
+        tracing::info!("the Lease is ours");
+        metrics.leader.set(1);
+        let held = term.lead(&mut election, stop.clone()).await?;
+        metrics.leader.set(0);
+        let _ = ready.send(true);
+        match held {
+            Held::GivenBack => return Ok(()),
+            // Without it nothing is done any more. An API server that was away is no reason to end: the kubelet would
+            // wait ever longer before it starts us again.
+            Held::Lost => tracing::warn!("the Lease is lost; all work is dropped"),
+        }
     }
-    tracing::info!("the Lease is ours");
-    metrics.leader.set(1);
-    let _ = ready.send(false);
-    lead(settings, clients, metrics, queues, election, ready, stop).await
+}
+
+/// What is seen of the queues.
+struct QueueFigures {
+    cameras: QueueMetrics,
+    hubs: QueueMetrics,
+    readings: QueueMetrics,
+    retries: QueueMetrics,
+}
+
+impl QueueFigures {
+    fn new(metrics: &mut Metrics) -> Self {
+        Self {
+            cameras: metrics.queue("camera"),
+            hubs: metrics.queue("hub"),
+            readings: metrics.queue("status"),
+            retries: metrics.queue("status-retry"),
+        }
+    }
 }
 
 /// The queues of all controllers.
@@ -84,12 +119,12 @@ struct Queues {
 }
 
 impl Queues {
-    fn new(metrics: &mut Metrics) -> Self {
+    fn new(figures: &QueueFigures) -> Self {
         Self {
-            cameras: Queue::new(CAMERAS_AT_ONCE, metrics.queue("camera")),
-            hubs: Queue::new(HUBS_AT_ONCE, metrics.queue("hub")),
-            readings: Queue::new(READINGS_AT_ONCE, metrics.queue("status")),
-            retries: Queue::new(RETRIES_AT_ONCE, metrics.queue("status-retry")),
+            cameras: Queue::new(CAMERAS_AT_ONCE, figures.cameras.clone()),
+            hubs: Queue::new(HUBS_AT_ONCE, figures.hubs.clone()),
+            readings: Queue::new(READINGS_AT_ONCE, figures.readings.clone()),
+            retries: Queue::new(RETRIES_AT_ONCE, figures.retries.clone()),
         }
     }
 
@@ -116,59 +151,70 @@ impl Queues {
     }
 }
 
-/// Works, as the one that holds the Lease.
-async fn lead(
-    settings: Settings,
-    clients: Clients,
-    metrics: Arc<Metrics>,
-    queues: Queues,
-    mut election: Election,
-    ready: watch::Sender<bool>,
-    mut stop: watch::Receiver<bool>,
-) -> anyhow::Result<()> {
-    let (events, writer) = Events::new(clients.requests.clone(), &settings.identity);
-    let context = Arc::new(Context {
-        events,
-        clients,
-        settings,
-        world: Mutex::new(World::default()),
-        memories: Memories::default(),
-        hub_budgets: Budgets::default(),
-        rollout: Mutex::new(Rollout::default()),
-        metrics,
-        cameras: queues.cameras.asker(),
-        hubs: queues.hubs.asker(),
-        readings: queues.readings.asker(),
-        retries: queues.retries.asker(),
-        nodes_known: AtomicBool::new(false),
-    });
-    let listed = ready.subscribe();
-    let mut tasks = JoinSet::new();
-    watches::begin(&context, &mut tasks, ready);
-    tasks.spawn(writer.run());
-    tasks.spawn(figures(Arc::clone(&context)));
-    let (end, ending) = watch::channel(false);
-    let mut work = tokio::spawn(queues.run(context, listed, ending));
+/// What lasts from one time that the Lease is ours to the next.
+struct Term<'a> {
+    settings: &'a Settings,
+    clients: &'a Clients,
+    metrics: &'a Arc<Metrics>,
+    figures: &'a QueueFigures,
+    ready: &'a watch::Sender<bool>,
+}
 
-    let (release, released) = watch::channel(false);
-    let orderly = async {
-        let _ = stop.wait_for(|stop| *stop).await;
-        // What has begun is done to its end before another operator may begin.
-        let _ = end.send(true);
-        if tokio::time::timeout(LETTING_GO, &mut work).await.is_err() {
-            tracing::warn!("not all that had begun came to its end");
+impl Term<'_> {
+    /// Works until the Lease is lost or given back. All that was begun ends with it: its tasks are ended when their
+    /// sets are dropped.
+    async fn lead(
+        &self,
+        election: &mut Election,
+        mut stop: watch::Receiver<bool>,
+    ) -> anyhow::Result<Held> {
+        let queues = Queues::new(self.figures);
+        let client = self.clients.requests.clone();
+        let (events, writer) = Events::new(client, &self.settings.identity);
+        let context = Arc::new(Context {
+            events,
+            clients: self.clients.clone(),
+            settings: self.settings.clone(),
+            world: Mutex::new(World::default()),
+            memories: Memories::default(),
+            hub_budgets: Budgets::default(),
+            rollout: Mutex::new(Rollout::default()),
+            metrics: Arc::clone(self.metrics),
+            cameras: queues.cameras.asker(),
+            hubs: queues.hubs.asker(),
+            readings: queues.readings.asker(),
+            retries: queues.retries.asker(),
+            nodes_known: AtomicBool::new(false),
+        });
+        let _ = self.ready.send(false);
+        let listed = self.ready.subscribe();
+        let mut tasks = JoinSet::new();
+        watches::begin(&context, &mut tasks, self.ready.clone());
+        tasks.spawn(writer.run());
+        tasks.spawn(figures(Arc::clone(&context)));
+        let (end, ending) = watch::channel(false);
+        let mut work = JoinSet::new();
+        work.spawn(queues.run(context, listed, ending));
+
+        let (release, released) = watch::channel(false);
+        let orderly = async {
+            let _ = stop.wait_for(|stop| *stop).await;
+            // What has begun is done to its end before another operator may begin.
+            let _ = end.send(true);
+            if tokio::time::timeout(LETTING_GO, work.join_next())
+                .await
+                .is_err()
+            {
+                tracing::warn!("not all that had begun came to its end");
+            }
+            let _ = release.send(true);
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            held = election.hold(released) => Ok(held),
+            () = orderly => Ok(Held::GivenBack),
+            _ = tasks.join_next() => bail!("a watch has ended; start again"),
         }
-        let _ = release.send(true);
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        held = election.hold(released) => match held {
-            Held::GivenBack => Ok(()),
-            // Another may work already; what is under way here must not go on beside it.
-            Held::Lost => bail!("the Lease is lost; start again"),
-        },
-        () = orderly => Ok(()),
-        _ = tasks.join_next() => bail!("a watch has ended; start again"),
     }
 }
 
