@@ -1,0 +1,116 @@
+//! The cluster under test, through `kubectl` and `helm`.
+
+use std::env;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use streamhub_testkit::{Proc, cache_dir};
+
+/// A cluster that can be reached.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    kubeconfig: PathBuf,
+    tools: PathBuf,
+}
+
+impl Cluster {
+    /// The one that `E2E_KUBECONFIG` names, else the one that `e2e/cluster/run` made for this test.
+    pub fn here() -> Result<Self> {
+        let kubeconfig = match (env::var_os("E2E_KUBECONFIG"), env::var_os("CLUSTER_STATE")) {
+            (Some(own), _) => own.into(),
+            (None, Some(state)) => Path::new(&state).join("pki/admin.conf"),
+            (None, None) => bail!(
+                "there is no cluster here: run this as `e2e/cluster/run cargo test -p streamhub-e2e`, or set E2E_KUBECONFIG"
+            ),
+        };
+        Ok(Self {
+            kubeconfig,
+            tools: cache_dir()?.join("cluster/bin"),
+        })
+    }
+
+    /// `kubectl` with these arguments; what it printed.
+    pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        finish(&mut self.tool("kubectl", arguments), "")
+    }
+
+    /// `helm` with these arguments; what it printed.
+    pub fn helm(&self, arguments: &[&str]) -> Result<String> {
+        finish(&mut self.tool("helm", arguments), "")
+    }
+
+    /// `kubectl apply` of these documents in a namespace.
+    pub fn apply(&self, namespace: &str, documents: &str) -> Result<String> {
+        let arguments = ["apply", "--namespace", namespace, "--filename", "-"];
+        finish(&mut self.tool("kubectl", &arguments), documents)
+    }
+
+    /// One object, or a list of them: `kubectl get ... --output json`.
+    pub fn get(&self, arguments: &[&str]) -> Result<Value> {
+        let arguments = [&["get", "--output", "json"], arguments].concat();
+        Ok(serde_json::from_str(&self.kubectl(&arguments)?)?)
+    }
+
+    /// A port of this machine that leads to a pod or Service, by way of the API server: what works from a laptop.
+    pub fn forward(&self, namespace: &str, target: &str, port: u16) -> Result<Forward> {
+        let ports = format!(":{port}");
+        let mut command = self.tool("kubectl", &["port-forward", "-n", namespace, target, &ports]);
+        let mut process = Proc::spawn("port-forward", &mut command)?;
+        let line = process.wait_for_line("Forwarding from 127.0.0.1:", Duration::from_secs(20))?;
+        let port = line
+            .split([':', ' '])
+            .find_map(|word| word.parse().ok())
+            .with_context(|| format!("no port in {line:?}"))?;
+        Ok(Forward {
+            port,
+            _process: process,
+        })
+    }
+
+    fn tool(&self, name: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.tools.join(name));
+        command.args(arguments).env("KUBECONFIG", &self.kubeconfig);
+        command
+    }
+}
+
+/// A way into the cluster that closes when this is dropped.
+#[derive(Debug)]
+pub struct Forward {
+    port: u16,
+    _process: Proc,
+}
+
+impl Forward {
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+/// Runs a command to its end with something to read; an error holds all that it said.
+pub(crate) fn finish(command: &mut Command, input: &str) -> Result<String> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("can't run {}", command.get_program().display()))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes())?;
+    }
+    let output = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        bail!(
+            "{command:?} ended with {}\n{said}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(said)
+}

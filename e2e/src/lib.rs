@@ -1,0 +1,17 @@
+//! What the tests on a real cluster have in common.
+//!
+//! They run where `e2e/cluster/run` put them, or against the cluster that `E2E_KUBECONFIG` names: then those that need
+//! [`Faults`] say that they did not run. `kubectl` and `helm` are used as a person would, so that what a test does can be
+//! done by hand.
+
+mod cluster;
+mod faults;
+mod frames;
+mod installation;
+mod namespace;
+
+pub use cluster::{Cluster, Forward};
+pub use faults::Faults;
+pub use frames::{Frame, Frames};
+pub use installation::{Installation, SYSTEM};
+pub use namespace::Namespace;

@@ -1,0 +1,129 @@
+//! What the other tests count on: the cluster that `e2e/cluster/run` makes is a real one, and its faults are faults.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use streamhub_e2e::{Cluster, Faults, Namespace};
+use streamhub_testkit::eventually;
+
+/// A server on one node, and on the other one a second that finds it by its Service's name.
+const SERVERS: &str = r#"
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: servers}
+data:
+  hub.conf: 'leafnodes {listen: "0.0.0.0:7422"}'
+  leaf.conf: 'leafnodes {remotes: [{url: "nats://hub.NAMESPACE.svc.cluster.local:7422"}]}'
+---
+apiVersion: v1
+kind: Service
+metadata: {name: hub}
+spec: {selector: {app: hub}, ports: [{port: 7422}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: hub, labels: {app: hub}}
+spec:
+  nodeName: n1
+  SPEC
+  containers: [{name: nats, CONTAINER, args: [-c, /etc/nats/hub.conf]}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: leaf}
+spec:
+  nodeName: n2
+  SPEC
+  containers: [{name: nats, CONTAINER, args: [-c, /etc/nats/leaf.conf]}]
+"#;
+const SPEC: &str = "securityContext: {runAsNonRoot: true, runAsUser: 1000, seccompProfile: {type: RuntimeDefault}}
+  volumes: [{name: config, configMap: {name: servers}}]";
+const CONTAINER: &str = "image: docker.io/library/nats:2.15.1-alpine, command: [nats-server], \
+    volumeMounts: [{name: config, mountPath: /etc/nats}], \
+    securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}";
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn run_servers(cluster: &Cluster, namespace: &Namespace) -> Result<()> {
+    let documents = SERVERS
+        .replace("NAMESPACE", namespace.name())
+        .replace("SPEC", SPEC)
+        .replace("CONTAINER", CONTAINER);
+    cluster.apply(namespace.name(), &documents)?;
+    let wait = ["wait", "-n", namespace.name(), "--for=condition=Ready", "pod/hub", "pod/leaf", "--timeout=60s"];
+    cluster.kubectl(&wait).map(drop)
+}
+
+fn is_ready(cluster: &Cluster, node: &str) -> Option<bool> {
+    let path = "-o=jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
+    let status = cluster.kubectl(&["get", "node", node, path]).ok()?;
+    Some(status == "True")
+}
+
+fn wait_for_node(cluster: &Cluster, node: &str, ready: bool) -> Result<()> {
+    let what = format!("node {node} to be {}", if ready { "Ready" } else { "NotReady" });
+    eventually(SOON, &what, || (is_ready(cluster, node)? == ready).then_some(()))
+}
+
+#[test]
+fn names_services_exec_and_logs_work_across_nodes_in_a_restricted_namespace() -> Result<()> {
+    if Faults::here().is_none() {
+        return Ok(());
+    }
+    let cluster = Cluster::here()?;
+    let namespace = Namespace::create(&cluster, "basics")?;
+    run_servers(&cluster, &namespace)?;
+    eventually(SOON, "the leaf to find its hub by name", || {
+        let log = cluster.kubectl(&["logs", "-n", namespace.name(), "leaf"]).ok()?;
+        log.contains("Leafnode connection created").then_some(())
+    })?;
+    let version = cluster.kubectl(&["exec", "-n", namespace.name(), "hub", "--", "nats-server", "--version"])?;
+    ensure!(version.starts_with("nats-server: v"), "{version}");
+    Ok(())
+}
+
+#[test]
+fn nodes_die_are_cut_off_and_come_back() -> Result<()> {
+    let Some(faults) = Faults::here() else {
+        return Ok(());
+    };
+    let cluster = Cluster::here()?;
+
+    faults.kill("n2")?;
+    wait_for_node(&cluster, "n2", false)?;
+    faults.start("n2")?;
+    wait_for_node(&cluster, "n2", true)?;
+
+    faults.cut("n2")?;
+    wait_for_node(&cluster, "n2", false)?;
+    faults.mend("n2")?;
+    wait_for_node(&cluster, "n2", true)?;
+
+    faults.kill("n2/kubelet")?;
+    wait_for_node(&cluster, "n2", false)?;
+    faults.start("n2/kubelet")?;
+    wait_for_node(&cluster, "n2", true)
+}
+
+#[test]
+fn the_control_plane_dies_and_remembers() -> Result<()> {
+    let Some(faults) = Faults::here() else {
+        return Ok(());
+    };
+    let cluster = Cluster::here()?;
+    let namespace = Namespace::create(&cluster, "memory")?;
+    let answers = || cluster.kubectl(&["get", "namespace", namespace.name(), "--request-timeout=2s"]).ok();
+    for part in ["etcd", "apiserver"] {
+        faults.kill(part)?;
+        sleep(Duration::from_secs(1));
+        ensure!(answers().is_none(), "the API answers without {part}");
+        faults.start(part)?;
+        eventually(SOON, "the API server to answer", answers)?;
+    }
+    faults.freeze("apiserver")?;
+    let silent = answers().is_none();
+    faults.thaw("apiserver")?;
+    ensure!(silent, "a frozen API server answers");
+    eventually(SOON, "the API server to go on", answers).map(drop)
+}
