@@ -58,7 +58,10 @@ impl Cluster {
     /// A port of this machine that leads to a pod or Service, by way of the API server: what works from a laptop.
     pub fn forward(&self, namespace: &str, target: &str, port: u16) -> Result<Forward> {
         let ports = format!(":{port}");
-        let mut command = self.tool("kubectl", &["port-forward", "-n", namespace, target, &ports]);
+        let mut command = self.tool(
+            "kubectl",
+            &["port-forward", "-n", namespace, target, &ports],
+        );
         let mut process = Proc::spawn("port-forward", &mut command)?;
         let line = process.wait_for_line("Forwarding from 127.0.0.1:", Duration::from_secs(20))?;
         let port = line

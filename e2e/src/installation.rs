@@ -40,7 +40,14 @@ impl Installation {
     pub fn upgrade(&self, values: &[&str]) -> Result<()> {
         let chart = repository().join("charts/streamhub");
         let chart = chart.to_string_lossy();
-        let mut arguments = vec!["upgrade", "--install", "streamhub", &chart, "--namespace", SYSTEM];
+        let mut arguments = vec![
+            "upgrade",
+            "--install",
+            "streamhub",
+            &chart,
+            "--namespace",
+            SYSTEM,
+        ];
         arguments.extend(["--wait", "--timeout", "2m"]);
         // On a cluster of the user's own: where its images are.
         let own = env::var("E2E_HELM_VALUES").ok();
@@ -55,8 +62,15 @@ impl Installation {
 
     /// `helm test`: what it printed.
     pub fn test(&self) -> Result<String> {
-        self.cluster
-            .helm(&["test", "streamhub", "--namespace", SYSTEM, "--logs", "--timeout", "2m"])
+        self.cluster.helm(&[
+            "test",
+            "streamhub",
+            "--namespace",
+            SYSTEM,
+            "--logs",
+            "--timeout",
+            "2m",
+        ])
     }
 
     /// `helm uninstall`, and waits until pods and Services are gone.

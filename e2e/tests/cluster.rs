@@ -37,13 +37,14 @@ spec:
   SPEC
   containers: [{name: nats, CONTAINER, args: [-c, /etc/nats/leaf.conf]}]
 "#;
-const SPEC: &str = "securityContext: {runAsNonRoot: true, runAsUser: 1000, seccompProfile: {type: RuntimeDefault}}
+const SPEC: &str =
+    "securityContext: {runAsNonRoot: true, runAsUser: 1000, seccompProfile: {type: RuntimeDefault}}
   volumes: [{name: config, configMap: {name: servers}}]";
 const CONTAINER: &str = "image: docker.io/library/nats:2.15.1-alpine, command: [nats-server], \
     volumeMounts: [{name: config, mountPath: /etc/nats}], \
     securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}";
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 fn run_servers(cluster: &Cluster, namespace: &Namespace) -> Result<()> {
     let documents = SERVERS
@@ -51,7 +52,15 @@ fn run_servers(cluster: &Cluster, namespace: &Namespace) -> Result<()> {
         .replace("SPEC", SPEC)
         .replace("CONTAINER", CONTAINER);
     cluster.apply(namespace.name(), &documents)?;
-    let wait = ["wait", "-n", namespace.name(), "--for=condition=Ready", "pod/hub", "pod/leaf", "--timeout=60s"];
+    let wait = [
+        "wait",
+        "-n",
+        namespace.name(),
+        "--for=condition=Ready",
+        "pod/hub",
+        "pod/leaf",
+        "--timeout=60s",
+    ];
     cluster.kubectl(&wait).map(drop)
 }
 
@@ -62,8 +71,13 @@ fn is_ready(cluster: &Cluster, node: &str) -> Option<bool> {
 }
 
 fn wait_for_node(cluster: &Cluster, node: &str, ready: bool) -> Result<()> {
-    let what = format!("node {node} to be {}", if ready { "Ready" } else { "NotReady" });
-    eventually(SOON, &what, || (is_ready(cluster, node)? == ready).then_some(()))
+    let what = format!(
+        "node {node} to be {}",
+        if ready { "Ready" } else { "NotReady" }
+    );
+    eventually(SOON, &what, || {
+        (is_ready(cluster, node)? == ready).then_some(())
+    })
 }
 
 #[test]
@@ -75,10 +89,20 @@ fn names_services_exec_and_logs_work_across_nodes_in_a_restricted_namespace() ->
     let namespace = Namespace::create(&cluster, "basics")?;
     run_servers(&cluster, &namespace)?;
     eventually(SOON, "the leaf to find its hub by name", || {
-        let log = cluster.kubectl(&["logs", "-n", namespace.name(), "leaf"]).ok()?;
+        let log = cluster
+            .kubectl(&["logs", "-n", namespace.name(), "leaf"])
+            .ok()?;
         log.contains("Leafnode connection created").then_some(())
     })?;
-    let version = cluster.kubectl(&["exec", "-n", namespace.name(), "hub", "--", "nats-server", "--version"])?;
+    let version = cluster.kubectl(&[
+        "exec",
+        "-n",
+        namespace.name(),
+        "hub",
+        "--",
+        "nats-server",
+        "--version",
+    ])?;
     ensure!(version.starts_with("nats-server: v"), "{version}");
     Ok(())
 }
@@ -113,7 +137,11 @@ fn the_control_plane_dies_and_remembers() -> Result<()> {
     };
     let cluster = Cluster::here()?;
     let namespace = Namespace::create(&cluster, "memory")?;
-    let answers = || cluster.kubectl(&["get", "namespace", namespace.name(), "--request-timeout=2s"]).ok();
+    let answers = || {
+        cluster
+            .kubectl(&["get", "namespace", namespace.name(), "--request-timeout=2s"])
+            .ok()
+    };
     for part in ["etcd", "apiserver"] {
         faults.kill(part)?;
         sleep(Duration::from_secs(1));

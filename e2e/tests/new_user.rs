@@ -19,7 +19,14 @@ async fn helm_install_and_five_lines_in_another_namespace_give_frames() -> Resul
     let shop = Namespace::create(&cluster, "shop")?;
 
     cluster.apply(shop.name(), CAMERA)?;
-    cluster.kubectl(&["wait", "-n", shop.name(), "--for=condition=Ready", "camera/door", "--timeout=60s"])?;
+    cluster.kubectl(&[
+        "wait",
+        "-n",
+        shop.name(),
+        "--for=condition=Ready",
+        "camera/door",
+        "--timeout=60s",
+    ])?;
 
     let mut frames = Frames::subscribe(&cluster, "streamhub.shop.default.frames.door.main").await?;
     let mut last = 0;
@@ -46,13 +53,32 @@ async fn an_uninstall_leaves_cameras_and_pods_and_a_reinstall_adopts_them() -> R
     let installation = Installation::install(&cluster, &[])?;
     let yard = Namespace::create(&cluster, "yard")?;
     cluster.apply(yard.name(), CAMERA)?;
-    let ready = ["wait", "-n", yard.name(), "--for=condition=Ready", "camera/door", "--timeout=60s"];
+    let ready = [
+        "wait",
+        "-n",
+        yard.name(),
+        "--for=condition=Ready",
+        "camera/door",
+        "--timeout=60s",
+    ];
     cluster.kubectl(&ready)?;
-    let pod = |cluster: &Cluster| cluster.kubectl(&["get", "pod", "cam-door", "-n", yard.name(), "-o=jsonpath={.metadata.uid}"]);
+    let pod = |cluster: &Cluster| {
+        cluster.kubectl(&[
+            "get",
+            "pod",
+            "cam-door",
+            "-n",
+            yard.name(),
+            "-o=jsonpath={.metadata.uid}",
+        ])
+    };
     let before = pod(&cluster)?;
 
     installation.uninstall()?;
-    ensure!(pod(&cluster)? == before, "the camera's pod went with the chart");
+    ensure!(
+        pod(&cluster)? == before,
+        "the camera's pod went with the chart"
+    );
     cluster.kubectl(&["get", "camera", "door", "-n", yard.name()])?;
 
     installation.upgrade(&[])?;
