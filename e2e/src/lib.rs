@@ -4,12 +4,14 @@
 //! [`Faults`] say that they did not run. `kubectl` and `helm` are used as a person would, so that what a test does can be
 //! done by hand.
 
+mod audit;
 mod cluster;
 mod faults;
 mod frames;
 mod installation;
 mod namespace;
 
+pub use audit::{Audit, Write};
 pub use cluster::{Cluster, Forward};
 pub use faults::Faults;
 pub use frames::{Frame, Frames};

@@ -1,0 +1,112 @@
+//! What was written to the API server, by its own account.
+
+use std::env;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde_json::Value;
+
+/// A place in the audit log of the cluster that `e2e/cluster/run` made: everything after it is new.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    log: PathBuf,
+    from: u64,
+}
+
+/// A write that the API server answered, whatever the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// create, update, patch, delete or deletecollection.
+    pub verb: String,
+    /// Such as `pods` or `cameras/status`.
+    pub resource: String,
+    /// Namespace and name.
+    pub object: String,
+    /// The HTTP status.
+    pub code: u64,
+}
+
+impl Audit {
+    /// The end of the log as it is now; none against a cluster of the user's own, whose log is not ours to read.
+    pub fn from_now() -> Result<Option<Self>> {
+        let (None, Some(state)) = (env::var_os("E2E_KUBECONFIG"), env::var_os("CLUSTER_STATE"))
+        else {
+            eprintln!(
+                "not run: this test reads the API server's audit log, which e2e/cluster/run keeps"
+            );
+            return Ok(None);
+        };
+        let log = Path::new(&state).join("log/audit.jsonl");
+        let from = log.metadata()?.len();
+        Ok(Some(Self { log, from }))
+    }
+
+    /// What this user has written since, Leases excepted.
+    pub fn writes_by(&self, user: &str) -> Result<Vec<Write>> {
+        let mut log = File::open(&self.log)?;
+        log.seek(SeekFrom::Start(self.from))?;
+        let mut text = String::new();
+        log.read_to_string(&mut text)?;
+        // The last line may be on its way.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let mut writes = Vec::new();
+        for line in whole.lines() {
+            let event: Value = serde_json::from_str(line)?;
+            writes.extend(write(&event, user));
+        }
+        Ok(writes)
+    }
+}
+
+fn write(event: &Value, user: &str) -> Option<Write> {
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or("");
+    let verb = text("/verb");
+    let resource = match text("/objectRef/subresource") {
+        "" => text("/objectRef/resource").to_owned(),
+        part => format!("{}/{part}", text("/objectRef/resource")),
+    };
+    let reads = ["get", "list", "watch"].contains(&verb);
+    (text("/user/username") == user && !reads && resource != "leases").then(|| Write {
+        verb: verb.to_owned(),
+        resource,
+        object: format!(
+            "{}/{}",
+            text("/objectRef/namespace"),
+            text("/objectRef/name")
+        ),
+        code: event
+            .pointer("/responseStatus/code")
+            .and_then(Value::as_u64)
+            .unwrap_or(0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn event(verb: &str, resource: &str, subresource: &str) -> Value {
+        json!({
+            "verb": verb, "user": {"username": "operator"}, "responseStatus": {"code": 200},
+            "objectRef": {"resource": resource, "subresource": subresource, "namespace": "shop", "name": "door"},
+        })
+    }
+
+    #[test]
+    fn only_the_writes_of_this_user_count() {
+        let status = write(&event("patch", "cameras", "status"), "operator").unwrap();
+        assert_eq!(
+            (status.resource.as_str(), status.object.as_str()),
+            ("cameras/status", "shop/door")
+        );
+        assert_eq!(
+            write(&event("patch", "cameras", "status"), "somebody"),
+            None
+        );
+        assert_eq!(write(&event("update", "leases", ""), "operator"), None);
+        assert_eq!(write(&event("watch", "pods", ""), "operator"), None);
+    }
+}
