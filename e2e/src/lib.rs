@@ -6,6 +6,7 @@
 
 mod audit;
 mod cluster;
+mod doorway;
 mod faults;
 mod frames;
 mod installation;
@@ -13,6 +14,7 @@ mod namespace;
 
 pub use audit::{Audit, Write};
 pub use cluster::{Cluster, Forward};
+pub use doorway::Doorway;
 pub use faults::Faults;
 pub use frames::{Frame, Frames};
 pub use installation::{Installation, SYSTEM};
