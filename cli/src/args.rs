@@ -8,6 +8,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod cluster;
+
+pub use cluster::{DoctorArgs, PlaceArgs, TopArgs};
+
 /// Cameras in, JPEG frames with metadata on NATS.
 #[derive(Debug, Parser)]
 #[command(
@@ -35,6 +39,16 @@ pub enum Command {
     Up(UpArgs),
     /// Show what a hub's cameras are doing, once
     Status(StatusArgs),
+    /// List cameras with what they do now: state, node, rate, age of the newest frame, drops
+    ///
+    /// In a cluster these are the Cameras, those without a pod too; each running pod is asked through a port-forward
+    /// of the API server.
+    Top(TopArgs),
+    /// Say what is wrong with a camera, a hub or the installation, and what to do
+    ///
+    /// Looks at definitions, operator, NATS, hubs, cameras, pods, nodes and events, changes nothing and reads no
+    /// Secret. Exits with 1 when it found a problem.
+    Doctor(DoctorArgs),
     /// Print one line for each frame of a camera
     ///
     /// Always reads the newest frame: frames that arrive faster than they can be printed are skipped and counted.
@@ -142,17 +156,17 @@ pub enum Format {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct ConnectArgs {
-    /// Namespace of the hub and its cameras
-    #[arg(short, long, default_value = "default")]
-    pub namespace: String,
+    /// Where the hub is.
+    #[command(flatten)]
+    pub place: PlaceArgs,
     /// Name of the hub; without it that of the camera, or the only one that a running `up` has, else `default`
     #[arg(long, conflicts_with = "prefix")]
     pub hub: Option<String>,
     /// Subject prefix, where the hub sets its own
     #[arg(long, value_name = "SUBJECT")]
     pub prefix: Option<String>,
-    /// NATS URL; without it that of a running `up`, else nats://127.0.0.1:4222
-    #[arg(long, env = "NATS_URL")]
+    /// NATS URL; without it that of a running `up`, or a port-forward to the hub's server in the cluster
+    #[arg(long, visible_alias = "nats-url", env = "NATS_URL")]
     pub url: Option<String>,
     /// State folder of the `up` to ask, where it is not a default one
     #[arg(long, value_name = "DIR", env = "STREAMHUB_STATE_DIR")]

@@ -16,6 +16,7 @@ use streamhub_wire::connect::SettingsError;
 use streamhub_wire::publish::SubscribeError;
 use streamhub_wire::subjects::SubjectError;
 
+use crate::cluster::ClusterError;
 use crate::exit::Exit;
 
 /// Why a command got no answer.
@@ -60,6 +61,9 @@ pub enum ClientError {
     /// The connection was closed.
     #[error("the connection to NATS was closed")]
     Closed,
+    /// The cluster that the hub is in.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// A file can't be read or written.
     #[error("{path}: {source}")]
     File {
@@ -77,6 +81,7 @@ impl ClientError {
             Self::Name(_) | Self::Settings(_) | Self::Payload(_) | Self::Ambiguous(_) => {
                 Exit::Usage
             }
+            Self::Cluster(error) => error.exit(),
             Self::Unauthorized { .. } => Exit::Unauthorized,
             Self::Unreachable { .. } => Exit::Unreachable,
             Self::NotFound(_) => Exit::NotFound,

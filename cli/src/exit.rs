@@ -6,11 +6,11 @@ use std::process::ExitCode;
 pub const HELP: &str = "\
 Exit codes:
   0  done
-  1  failed, or `validate` found problems
+  1  failed, or `validate` or `doctor` found problems
   2  wrong usage
   3  not found, or nothing came in time
-  4  NATS refused us: unauthorized
-  5  NATS cannot be reached
+  4  NATS or the API server refused us: unauthorized
+  5  NATS or the API server cannot be reached
   6  another `up` holds this state folder";
 
 /// How a command ended.

@@ -2,15 +2,21 @@
 
 mod args;
 mod client;
+mod cluster;
+mod complete;
 mod docs;
+mod doctor;
 mod exit;
 mod logging;
+mod place;
+mod table;
+mod top;
 mod up;
 mod validate;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 
 use args::{Cli, Command, FeedbackCommand};
 use client::ClientError;
@@ -18,10 +24,14 @@ use exit::Exit;
 use up::{StateError, UpError};
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    if complete::is_asked() {
+        complete::answer();
+        return Exit::Ok.into();
+    }
+    match run(place::command_line().command) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("streamhub: {error:#}");
+            eprintln!("{}: {error:#}", place::invoked_as());
             exit_of(&error).into()
         }
     }
@@ -47,6 +57,8 @@ fn run(command: Command) -> anyhow::Result<Exit> {
             );
         }
         Command::Up(args) => runtime()?.block_on(up::run(args))?,
+        Command::Top(args) => runtime()?.block_on(top::run(args))?,
+        Command::Doctor(args) => return Ok(runtime()?.block_on(doctor::run(args))?),
         Command::Status(args) => runtime()?.block_on(client::status(args))?,
         Command::Tail(args) => runtime()?.block_on(client::tail(args))?,
         Command::Snapshot(args) => runtime()?.block_on(client::snapshot(args))?,

@@ -6,7 +6,7 @@ mod documents;
 mod files;
 mod follow;
 pub mod guard;
-mod http;
+pub mod http;
 mod logs;
 mod nats;
 mod printer;

@@ -5,14 +5,17 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
+use streamhub_crds::DEFAULT_NAMESPACE;
 use streamhub_wire::connect::{ConnState, NatsSettings};
 use streamhub_wire::subjects::{Prefix, Token};
 use streamhub_wire::subscribe::Consumer;
 use tempfile::TempDir;
 
 use super::ClientError;
-use super::find::find;
+use super::find::{Found, find};
 use crate::args::ConnectArgs;
+use crate::cluster::{Cluster, ClusterError, Forward, Target, find_hub};
+use crate::place::Place;
 
 /// The hub of a camera that names none.
 const HUB: &str = "default";
@@ -27,18 +30,22 @@ pub struct Session {
     pub url: String,
     // Holds the credentials for as long as reconnections may need them.
     _secrets: Option<TempDir>,
+    // The way there, where it leads through an API server.
+    _forward: Option<Forward>,
 }
 
 impl Session {
     /// Connects, for a camera where one is meant; waits until the server has let us in, at most five seconds.
     pub async fn open(args: &ConnectArgs, camera: Option<&Token>) -> Result<Self, ClientError> {
-        let found = find(args, camera)?;
+        let (found, forward) = locate(args, camera).await?;
         let prefix = match (&args.prefix, found.prefix) {
             (Some(prefix), _) => Prefix::new(prefix)?,
             (None, Some(prefix)) => Prefix::new(prefix)?,
             (None, None) => {
                 let hub = args.hub.as_deref().unwrap_or(HUB);
-                Prefix::of_hub(&Token::new(&args.namespace)?, &Token::new(hub)?)
+                let namespace = args.place.namespace.as_deref();
+                let namespace = namespace.unwrap_or(DEFAULT_NAMESPACE);
+                Prefix::of_hub(&Token::new(namespace)?, &Token::new(hub)?)
             }
         };
         let own = own_secrets(args).map_err(|source| ClientError::File {
@@ -76,12 +83,18 @@ impl Session {
                 consumer,
                 url,
                 _secrets: own,
+                _forward: forward,
             }),
             ConnState::Unauthorized { reason } => Err(ClientError::Unauthorized { url, reason }),
-            other => Err(ClientError::Unreachable {
-                url,
-                reason: other.reason().to_owned(),
-            }),
+            other => {
+                let way = forward.map(|forward| forward.failure()).unwrap_or_default();
+                let said = [other.reason(), way.as_str()];
+                let said = said.into_iter().filter(|text| !text.is_empty());
+                Err(ClientError::Unreachable {
+                    url,
+                    reason: Vec::from_iter(said).join("; "),
+                })
+            }
         }
     }
 
@@ -103,6 +116,42 @@ impl Session {
             result = work => result,
         }
     }
+}
+
+/// Where the hub is, and what leads there.
+async fn locate(
+    args: &ConnectArgs,
+    camera: Option<&Token>,
+) -> Result<(Found, Option<Forward>), ClientError> {
+    let cluster_named = args.place.context.is_some() || args.place.kubeconfig.is_some();
+    // A URL is another place; only where a cluster is named too, its hub still tells the subjects.
+    let cluster = args.state_dir.is_none()
+        && (args.url.is_none() || cluster_named)
+        && Place::choose(&args.place, false) == Place::Cluster;
+    if !cluster {
+        return Ok((find(args, camera)?, None));
+    }
+    let cluster = Cluster::open(&args.place).await?;
+    let hub = find_hub(&cluster, args.hub.as_deref(), camera.map(Token::as_str)).await?;
+    let prefix = Some(hub.prefix);
+    if args.url.is_some() {
+        let found = Found {
+            prefix,
+            ..Found::default()
+        };
+        return Ok((found, None));
+    }
+    let url = hub
+        .url
+        .ok_or_else(|| ClusterError::NatsUnknown(hub.key.to_string()))?;
+    let target = Target::parse(&url, &hub.key.namespace)?;
+    let forward = Forward::start(cluster, target.clone()).await?;
+    let found = Found {
+        url: Some(target.url_at(forward.address.port())),
+        prefix,
+        secrets: None,
+    };
+    Ok((found, Some(forward)))
 }
 
 /// The credentials of the command line as a folder with the keys of a Secret.

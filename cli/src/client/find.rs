@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use streamhub_crds::DEFAULT_NAMESPACE;
 use streamhub_wire::subjects::Token;
 
 use super::ClientError;
@@ -34,7 +35,7 @@ pub fn find(args: &ConnectArgs, camera: Option<&Token>) -> Result<Found, ClientE
         .flat_map(|runtime| &runtime.cameras)
         .collect();
     let wanted = Wanted {
-        namespace: &args.namespace,
+        namespace: args.place.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE),
         hub: args.hub.as_deref(),
         prefix: args.prefix.as_deref(),
         camera: camera.map(Token::as_str),
@@ -82,7 +83,7 @@ impl Wanted<'_> {
             }
             let (namespace, hub) = (self.namespace, self.hub.unwrap_or("*"));
             return Err(ClientError::NotFound(format!(
-                "no hub {namespace}/{hub} runs here, only {}; for one elsewhere give --url",
+                "no hub {namespace}/{hub} runs here, only {}; for one in a cluster give --context, else --url",
                 list(known)
             )));
         };

@@ -12,6 +12,7 @@ use super::ClientError;
 use super::connect::Session;
 use super::tail;
 use crate::args::SnapshotArgs;
+use crate::place;
 
 /// A camera that was started a moment ago may not answer yet; one that does not exist never will.
 const UNTIL_GIVEN_UP: Duration = Duration::from_secs(2);
@@ -81,7 +82,11 @@ async fn fetch(
 fn late(args: &SnapshotArgs, session: &Session) -> ClientError {
     let seconds = args.timeout.as_secs_f64();
     ClientError::NotFound(format!(
-        "no fresh frame of {}/{} in {seconds} s (at {}); `streamhub status` says what the camera does",
-        args.camera, args.rendition, session.url
+        "no fresh frame of {}/{} in {seconds} s (at {}); `{} doctor {}` says why",
+        args.camera,
+        args.rendition,
+        session.url,
+        place::invoked_as(),
+        args.camera
     ))
 }

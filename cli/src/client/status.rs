@@ -1,7 +1,7 @@
 //! `streamhub status`: what the cameras of a hub say about themselves, once.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 
 use futures::StreamExt as _;
 use streamhub_wire::status::CameraStatus;
@@ -9,6 +9,7 @@ use streamhub_wire::status::CameraStatus;
 use super::ClientError;
 use super::connect::Session;
 use crate::args::{Format, StatusArgs};
+use crate::table;
 use crate::up::{status, view};
 
 /// Listens for a while, then prints the newest status of each camera.
@@ -43,17 +44,7 @@ pub async fn run(args: StatusArgs) -> Result<(), ClientError> {
                 .values()
                 .map(|heard| status::of(heard.camera.clone(), None, heard))
                 .collect();
-            let terminal = std::io::stdout().is_terminal();
-            let width = if terminal {
-                crossterm::terminal::size().map_or(100, |(width, _)| width.into())
-            } else {
-                usize::MAX
-            };
-            view::table(
-                &rows,
-                width,
-                terminal && std::env::var_os("NO_COLOR").is_none(),
-            )
+            view::table(&rows, table::width(), table::is_colourful())
         }
     };
     let mut out = std::io::stdout();

@@ -1,4 +1,4 @@
-//! One small GET to a process on this machine.
+//! One small GET to a process on this machine, or over any stream.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 const LIMIT: usize = 256 * 1024;
@@ -30,13 +31,20 @@ pub enum HttpError {
 
 /// Status code and body of `http://127.0.0.1:<port><path>`.
 pub async fn get(port: u16, path: &str) -> Result<(StatusCode, Bytes), HttpError> {
-    tokio::time::timeout(PATIENCE, exchange(port, path))
+    let asking = async {
+        let stream = TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, port)).await?;
+        exchange(stream, path).await
+    };
+    tokio::time::timeout(PATIENCE, asking)
         .await
         .map_err(|_| HttpError::Timeout)?
 }
 
-async fn exchange(port: u16, path: &str) -> Result<(StatusCode, Bytes), HttpError> {
-    let stream = TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, port)).await?;
+/// Status code and body of `path`, over a stream that is open.
+pub async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    path: &str,
+) -> Result<(StatusCode, Bytes), HttpError> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let request = hyper::Request::get(path)

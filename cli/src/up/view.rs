@@ -1,7 +1,8 @@
 //! What a person or a program sees of the cameras: the rows, and how they are drawn.
 
 use serde::Serialize;
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use crate::table::{self, plain};
 
 /// One camera as it is now.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -38,46 +39,15 @@ const HEADER: [&str; 8] = [
 
 /// The table, each line at most `width` columns. `colour` marks the state.
 pub fn table(rows: &[Row], width: usize, colour: bool) -> Vec<String> {
-    let cells: Vec<[String; 8]> = std::iter::once(HEADER.map(str::to_owned))
-        .chain(rows.iter().map(Row::cells))
-        .collect();
-    let mut widths = [0_usize; 8];
-    for line in &cells {
-        for (cell, widest) in line.iter().zip(&mut widths) {
-            *widest = cell.width().max(*widest);
-        }
+    let cells: Vec<Vec<String>> = rows.iter().map(|row| row.cells().to_vec()).collect();
+    // Numbers stand on the right of their column.
+    let numeric = |column| matches!(column, 2 | 3 | 5 | 6);
+    let mut lines = table::lines(&HEADER, &cells, numeric, width);
+    if colour {
+        let states = rows.iter().map(|row| row.state.as_str());
+        table::paint(&mut lines, states);
     }
-    let draw = |line: &[String; 8]| {
-        let mut text = String::new();
-        for (column, (cell, widest)) in line.iter().zip(&widths).enumerate() {
-            let pad = " ".repeat(widest.saturating_sub(cell.width()));
-            // Numbers stand on the right of their column.
-            let numeric = matches!(column, 2 | 3 | 5 | 6);
-            text.push_str(if column == 0 { "" } else { "  " });
-            let parts = if numeric { [&pad, cell] } else { [cell, &pad] };
-            text.extend(parts.map(String::as_str));
-        }
-        fit(text.trim_end(), width)
-    };
-    let mut lines = cells.iter().map(draw);
-    let header = lines.next().map(|line| {
-        if colour {
-            format!("\u{1b}[1m{line}\u{1b}[0m")
-        } else {
-            line
-        }
-    });
-    let body = lines
-        .zip(rows)
-        .map(|(line, row)| match colour.then(|| row.colour()).flatten() {
-            Some(code) => line.replacen(
-                &row.state,
-                &format!("\u{1b}[{code}m{}\u{1b}[0m", row.state),
-                1,
-            ),
-            None => line,
-        });
-    header.into_iter().chain(body).collect()
+    lines
 }
 
 /// Columns and rows to draw in. Some terminals report 0 of either, which means that they do not know.
@@ -113,18 +83,10 @@ impl Row {
             self.problem.as_deref().map(plain).unwrap_or_default(),
         ]
     }
-
-    fn colour(&self) -> Option<u8> {
-        match self.state.as_str() {
-            "" => None,
-            "Streaming" => Some(32),
-            "Starting" | "Connecting" | "Disabled" | "Stopped" => Some(33),
-            _ => Some(31),
-        }
-    }
 }
 
-fn age(ms: u64) -> String {
+/// A length of time, for people.
+pub fn age(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),
         1_000..60_000 => format!("{:.1} s", ms as f64 / 1e3),
@@ -140,29 +102,10 @@ fn bitrate(bits: u64) -> String {
     }
 }
 
-/// One line without control characters: an error text must not repaint the screen.
-fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
-}
-
-fn fit(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut room = width.saturating_sub(1);
-    let kept = text.chars().take_while(|c| {
-        let needed = c.width().unwrap_or(0);
-        let fits = needed <= room;
-        room = room.saturating_sub(needed);
-        fits
-    });
-    kept.chain(std::iter::once('…')).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use unicode_width::UnicodeWidthStr as _;
+
     use super::*;
 
     fn rows() -> Vec<Row> {

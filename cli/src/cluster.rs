@@ -1,0 +1,17 @@
+//! A cluster, seen from outside through its API server: objects, pods and NATS servers.
+
+mod access;
+mod error;
+mod forward;
+mod hub;
+pub mod names;
+pub mod objects;
+mod service;
+mod statuses;
+
+pub use access::Cluster;
+pub use error::{ClusterError, words};
+pub use forward::{Forward, PodStream};
+pub use hub::{HubPlace, find as find_hub, nats_of, setting};
+pub use service::{Backend, Target, is_ready};
+pub use statuses::{Asked, statuses};
