@@ -12,6 +12,6 @@ mod statuses;
 pub use access::Cluster;
 pub use error::{ClusterError, words};
 pub use forward::{Forward, PodStream};
-pub use hub::{HubPlace, find as find_hub, nats_of, setting};
-pub use service::{Backend, Target, is_ready};
+pub use hub::{find as find_hub, nats_of, setting};
+pub use service::{Backend, Target};
 pub use statuses::{Asked, statuses};

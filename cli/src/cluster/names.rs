@@ -7,12 +7,8 @@ pub const CAMERA_PODS: &str =
 pub const SYSTEM: &str = "app.kubernetes.io/name=streamhub";
 /// Selects the operator among them.
 pub const OPERATOR: &str = "app.kubernetes.io/name=streamhub,app.kubernetes.io/component=operator";
-/// Label and annotation of a camera pod: the camera's name, and its document.
-pub const CAMERA: &str = "streamhub.dev/camera";
 /// Label and annotation of a camera pod: the hub's name, and its document.
 pub const HUB: &str = "streamhub.dev/hub";
-/// The container of a camera pod that reads the camera.
-pub const CONTAINER: &str = "ingest";
 /// Port of its pages.
 pub const HTTP_PORT: u16 = 8080;
 /// The hub of a camera that names none.

@@ -127,7 +127,7 @@ impl Target {
 }
 
 /// Whether a pod takes connections.
-pub fn is_ready(pod: &Pod) -> bool {
+fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|it| it.conditions.as_ref());
     let ready = conditions
         .into_iter()

@@ -1,0 +1,126 @@
+//! What a reason means, and what to do about it in a cluster.
+
+use crate::cluster::objects::Key;
+
+/// Why something is so, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Advice {
+    /// Why, or what follows from it.
+    pub why: &'static str,
+    /// A command, or what to change; empty where the message says it.
+    pub fix: String,
+}
+
+/// What to do about a camera's reason.
+pub fn of(reason: &str, camera: &Key, hub: &str) -> Advice {
+    let Key { namespace, name } = camera;
+    let kubectl = format!("kubectl -n {namespace}");
+    let edit = format!("{kubectl} edit camera {name}");
+    let (why, fix) = match reason {
+        "Invalid" => (
+            "what is stored was accepted by an older definition, or past the checks of the API server",
+            edit,
+        ),
+        "HubInvalid" => (
+            "the hub is not valid, and its cameras keep what it said before",
+            format!("{kubectl} edit streamhub {hub}"),
+        ),
+        "HubNotFound" => (
+            "a pod that runs goes on; none is made anew",
+            format!("{kubectl} get streamhubs; {edit}"),
+        ),
+        "Conflict" => (
+            "a source is opened once: the older Camera has it",
+            "kubectl get cameras -A --sort-by=.metadata.creationTimestamp".to_owned(),
+        ),
+        "NatsUnknown" => (
+            "frames have nowhere to go",
+            format!("{kubectl} edit streamhub {hub}; or nats.enabled or nats.url of the chart"),
+        ),
+        "DeviceMissing" => (
+            "no part of this installation brings capture devices to pods",
+            "streamhub up on the machine that has the device".to_owned(),
+        ),
+        "NameTaken" => (
+            "the name of a camera's pod is its lock, and what others own is never touched",
+            format!("{kubectl} get pod cam-{name} --show-labels; {kubectl} delete pod cam-{name}"),
+        ),
+        "QuotaExceeded" => (
+            "the namespace has no room for another pod",
+            format!("{kubectl} describe resourcequota"),
+        ),
+        "PodSecurity" => (
+            "camera pods meet the restricted profile: a policy asks for more, or spec.pod for too much",
+            format!("kubectl get namespace {namespace} --show-labels"),
+        ),
+        "PodRefused" => (
+            "an admission policy or a limit of the namespace refuses the pod",
+            format!("{kubectl} describe limitrange; kubectl get validatingwebhookconfigurations"),
+        ),
+        "NodeNotReady" | "NodeGone" => (
+            "its pod is made anew on another node after a minute, unless it is bound to this one",
+            "kubectl get nodes".to_owned(),
+        ),
+        "StatusUnreachable" => (
+            "the pod runs and does not answer the operator: a NetworkPolicy between them, or a process that hangs",
+            format!("{kubectl} get networkpolicies; {kubectl} logs cam-{name}"),
+        ),
+        "SecretMissing" => (
+            "the camera's process reads the Secret anew at every attempt: no restart is needed",
+            format!(
+                "{kubectl} get secrets; {kubectl} create secret generic NAME --from-file=KEY=/dev/stdin"
+            ),
+        ),
+        "SecretUnreadable" => (
+            "the Secret is there, and the value can't be used",
+            format!("{kubectl} describe pod cam-{name}"),
+        ),
+        "Unauthorized" => (
+            "the camera refuses user name or password",
+            format!(
+                "{kubectl} get camera {name} -o jsonpath='{{.spec.source}}'; {kubectl} describe secret NAME"
+            ),
+        ),
+        "Unreachable" | "NoAnswer" | "ConnectionLost" => (
+            "no connection from the pod's node to the camera: host, port, network, NetworkPolicy, or the camera is off",
+            format!("{kubectl} get pod cam-{name} -o wide; {kubectl} get networkpolicies"),
+        ),
+        "NatsUnavailable" => (
+            "the pod does not reach the NATS server",
+            format!(
+                "{kubectl} get streamhub {hub} -o jsonpath='{{.status.nats}}'; {kubectl} get networkpolicies"
+            ),
+        ),
+        "NatsUnauthorized" => (
+            "the NATS server refuses the login",
+            format!(
+                "{kubectl} get streamhub {hub} -o jsonpath='{{.spec.nats.credentialsSecretRef.name}}'"
+            ),
+        ),
+        "NatsDenied" => (
+            "the NATS account lacks a permission",
+            "docs/reference/permissions".to_owned(),
+        ),
+        "ConfigRefused" => ("the last good configuration is in use", edit),
+        "Overloaded" => (
+            "the node can't keep up: quality, rate or size are reduced",
+            format!("kubectl top node; spec.pod.resources of the Camera; {edit}"),
+        ),
+        "ClockBehind" => (
+            "the node's clock is behind ids that were used already",
+            "NTP or PTP on the node".to_owned(),
+        ),
+        "SubjectInUse" => (
+            "another Camera, perhaps of another cluster, publishes on these subjects",
+            format!("{kubectl} get streamhub {hub} -o jsonpath='{{.spec.nats.subjectPrefix}}'"),
+        ),
+        "FileNotFound" => (
+            "the film is not in the claim, or not where the URI says",
+            format!(
+                "{kubectl} get camera {name} -o jsonpath='{{.spec.source.file}}'; {kubectl} get pvc"
+            ),
+        ),
+        _ => ("", String::new()),
+    };
+    Advice { why, fix }
+}
