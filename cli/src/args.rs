@@ -168,9 +168,6 @@ pub struct ConnectArgs {
     /// NATS URL; without it that of a running `up`, or a port-forward to the hub's server in the cluster
     #[arg(long, visible_alias = "nats-url", env = "NATS_URL")]
     pub url: Option<String>,
-    /// State folder of the `up` to ask, where it is not a default one
-    #[arg(long, value_name = "DIR", env = "STREAMHUB_STATE_DIR")]
-    pub state_dir: Option<PathBuf>,
     /// NATS user name
     #[arg(long, env = "NATS_USER", requires = "password_file")]
     pub user: Option<String>,

@@ -30,10 +30,9 @@ struct Surroundings {
 impl Place {
     /// Decides; `cluster` when the command line has more that only a cluster can mean.
     pub fn choose(args: &PlaceArgs, cluster: bool) -> Self {
-        let up = || !Runtime::find_all().is_empty();
         let surroundings = Surroundings {
             plugin: is_plugin(),
-            up: !args.local && up(),
+            up: args.state_dir.is_some() || !running(args).is_empty(),
             kubeconfig: has_kubeconfig(),
         };
         decide(args, cluster, surroundings)
@@ -49,6 +48,14 @@ fn decide(args: &PlaceArgs, cluster: bool, around: Surroundings) -> Place {
         Place::Cluster
     } else {
         Place::Here
+    }
+}
+
+/// The `up` of the state folder that is named, or all with default ones.
+pub fn running(args: &PlaceArgs) -> Vec<Runtime> {
+    match &args.state_dir {
+        Some(dir) => Runtime::read(dir).into_iter().collect(),
+        None => Runtime::find_all(),
     }
 }
 

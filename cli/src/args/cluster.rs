@@ -26,6 +26,9 @@ pub struct PlaceArgs {
     /// Look at a `streamhub up` on this machine, not at a cluster
     #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
     pub local: bool,
+    /// State folder of the `up` to look at, where it is not a default one
+    #[arg(long, value_name = "DIR", env = "STREAMHUB_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
 }
 
 /// Arguments of `top`.

@@ -125,8 +125,7 @@ async fn locate(
 ) -> Result<(Found, Option<Forward>), ClientError> {
     let cluster_named = args.place.context.is_some() || args.place.kubeconfig.is_some();
     // A URL is another place; only where a cluster is named too, its hub still tells the subjects.
-    let cluster = args.state_dir.is_none()
-        && (args.url.is_none() || cluster_named)
+    let cluster = (args.url.is_none() || cluster_named)
         && Place::choose(&args.place, false) == Place::Cluster;
     if !cluster {
         return Ok((find(args, camera)?, None));

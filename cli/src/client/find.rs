@@ -8,7 +8,8 @@ use streamhub_wire::subjects::Token;
 
 use super::ClientError;
 use crate::args::ConnectArgs;
-use crate::up::runtime::{CameraProcess, Runtime};
+use crate::place::running;
+use crate::up::runtime::CameraProcess;
 
 /// What a running `up` knows of the place.
 #[derive(Default)]
@@ -26,10 +27,7 @@ pub fn find(args: &ConnectArgs, camera: Option<&Token>) -> Result<Found, ClientE
     if args.url.is_some() {
         return Ok(Found::default());
     }
-    let runtimes: Vec<Runtime> = match &args.state_dir {
-        Some(dir) => Runtime::read(dir).into_iter().collect(),
-        None => Runtime::find_all(),
-    };
+    let runtimes = running(&args.place);
     let known: Vec<&CameraProcess> = runtimes
         .iter()
         .flat_map(|runtime| &runtime.cameras)

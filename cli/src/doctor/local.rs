@@ -11,14 +11,15 @@ use super::checks::of_process;
 use super::finding::Finding;
 use super::scope::Scope;
 use crate::args::DoctorArgs;
+use crate::place::running;
 use crate::top::local::said;
-use crate::up::runtime::{CameraProcess, Runtime};
+use crate::up::runtime::CameraProcess;
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Looks at the cameras and the NATS servers of every `up`.
 pub async fn look(scope: &Scope, args: &DoctorArgs, bundle: &mut Bundle) -> (String, Vec<Finding>) {
-    let running = Runtime::find_all();
+    let running = running(&args.place);
     if running.is_empty() {
         let finding = Finding::problem("this machine", "NotRunning", "no `streamhub up` runs here")
             .because("or it has another --state-dir, or is another user's")

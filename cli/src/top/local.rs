@@ -6,12 +6,13 @@ use streamhub_wire::status::CameraStatus;
 use super::row::{Row, Rows};
 use crate::args::TopArgs;
 use crate::client::ClientError;
+use crate::place::running;
 use crate::up::http;
-use crate::up::runtime::{CameraProcess, Runtime};
+use crate::up::runtime::CameraProcess;
 
 /// Asks each process.
 pub async fn rows(args: &TopArgs) -> Result<Rows, ClientError> {
-    let running = Runtime::find_all();
+    let running = running(&args.place);
     if running.is_empty() {
         return Err(ClientError::NotFound(
             "no `streamhub up` runs here; for a cluster give --context, or set KUBECONFIG"
@@ -36,11 +37,16 @@ pub async fn rows(args: &TopArgs) -> Result<Rows, ClientError> {
 }
 
 async fn row(camera: &CameraProcess) -> Row {
+    let silent = if camera.pid.is_some() {
+        "NotAnswering"
+    } else {
+        "Restarting"
+    };
     let mut row = Row {
         namespace: camera.namespace.clone(),
         camera: camera.name.clone(),
         hub: camera.hub.clone(),
-        state: "Restarting".to_owned(),
+        state: silent.to_owned(),
         ..Row::default()
     };
     match said(camera).await {
