@@ -1,5 +1,6 @@
 //! What Prometheus sees of the operator.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::atomic::AtomicI64;
 
@@ -14,7 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 /// Which controller.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ControllerLabel {
-    /// `camera`, `hub` or `status`.
+    /// `camera`, `hub`, `status` or `status-retry`.
     pub controller: &'static str,
 }
 
@@ -97,6 +98,9 @@ pub struct Metrics {
     pub watch_errors: Counter,
     /// 1 while this one works.
     pub leader: Gauge,
+    depths: Family<ControllerLabel, Gauge<i64, AtomicI64>>,
+    waits: Durations,
+    broken: Family<ControllerLabel, Counter>,
 }
 
 impl Default for Metrics {
@@ -111,6 +115,9 @@ impl Default for Metrics {
             writes: Family::default(),
             watch_errors: Counter::default(),
             leader: Gauge::default(),
+            depths: Family::default(),
+            waits: Family::new_with_constructor(durations),
+            broken: Family::default(),
         };
         all.register();
         all
@@ -157,35 +164,57 @@ impl Metrics {
             "1 while this operator works, 0 while it waits for the Lease",
             self.leader.clone(),
         );
-    }
-
-    /// What is seen of the queue of one controller.
-    pub fn queue(&mut self, controller: &'static str) -> QueueMetrics {
-        let queue = QueueMetrics::default();
-        let label = [("controller".into(), controller.into())];
-        let registry = self.registry.sub_registry_with_labels(label.into_iter());
         registry.register(
             "queue_depth",
             "Objects that wait for their turn",
-            queue.depth.clone(),
+            self.depths.clone(),
         );
         registry.register_with_unit(
             "queue_wait",
             "How long objects waited for their turn",
             Unit::Seconds,
-            queue.wait.clone(),
+            self.waits.clone(),
         );
         registry.register(
             "broken_reconciles",
             "Reconciles that broke off by a defect",
-            queue.broken.clone(),
+            self.broken.clone(),
         );
-        queue
+    }
+
+    /// What is seen of the queue of one controller.
+    pub fn queue(&self, controller: &'static str) -> QueueMetrics {
+        let label = ControllerLabel { controller };
+        QueueMetrics {
+            depth: self.depths.get_or_create_owned(&label),
+            wait: self.waits.get_or_create_owned(&label),
+            broken: self.broken.get_or_create_owned(&label),
+        }
+    }
+
+    /// How many cameras are in each state. A state that no camera is in any more has none, for who adds up or alerts.
+    pub fn count(&self, states: &BTreeMap<String, u32>, shown: &mut BTreeSet<String>) {
+        shown.extend(states.keys().cloned());
+        for state in shown.iter() {
+            let number = states.get(state).copied().unwrap_or_default();
+            let label = StateLabel {
+                state: state.clone(),
+            };
+            self.cameras.get_or_create(&label).set(i64::from(number));
+        }
+    }
+
+    /// Another operator works, or none: what only the one that works knows is not said here any more.
+    pub fn stand_by(&self) {
+        self.leader.set(0);
+        self.cameras.clear();
+        self.depths.clear();
     }
 
     /// So that every series shows its labels.
     fn touch_every_series(&self) {
         let controller = "camera";
+        let _ = self.queue(controller);
         let _ = self
             .reconciles
             .get_or_create(&ControllerLabel { controller });
@@ -219,8 +248,7 @@ impl Metrics {
 
 /// A page that lists every metric: `docs/reference/operator.md` holds it.
 pub fn reference() -> Result<String, std::fmt::Error> {
-    let mut metrics = Metrics::default();
-    metrics.queue("camera");
+    let metrics = Metrics::default();
     metrics.touch_every_series();
     let text = metrics.render()?;
     let mut table = String::from("| metric | type | labels | meaning |\n|---|---|---|---|\n");
@@ -254,4 +282,43 @@ fn labels_of(text: &str, metric: &str) -> Vec<String> {
         .map(|(name, _)| format!("`{name}`"))
         .filter(|name| name != "`le`")
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_metric_is_described_once_however_many_controllers_have_it() {
+        let metrics = Metrics::default();
+        let queues = ["camera", "hub", "status", "status-retry"].map(|name| metrics.queue(name));
+        for (depth, queue) in queues.iter().enumerate() {
+            queue.depth.set(depth as i64);
+        }
+        metrics.touch_every_series();
+        let text = metrics.render().unwrap();
+        let described = text.lines().filter(|line| line.starts_with("# TYPE"));
+        let mut names: Vec<&str> = described.collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all, "{text}");
+        let series = "streamhub_operator_queue_depth{controller=\"status-retry\"} 3";
+        assert!(text.contains(series), "{text}");
+    }
+
+    #[test]
+    fn a_state_that_no_camera_is_in_any_more_has_none_and_one_that_stands_by_says_nothing() {
+        let metrics = Metrics::default();
+        let mut shown = BTreeSet::new();
+        metrics.count(&BTreeMap::from([("Pending".to_owned(), 2)]), &mut shown);
+        metrics.count(&BTreeMap::from([("Streaming".to_owned(), 2)]), &mut shown);
+        let text = metrics.render().unwrap();
+        for series in ["{state=\"Pending\"} 0", "{state=\"Streaming\"} 2"] {
+            assert!(text.contains(series), "{text}");
+        }
+        metrics.stand_by();
+        let text = metrics.render().unwrap();
+        assert!(!text.contains("state="), "{text}");
+    }
 }

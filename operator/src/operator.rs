@@ -1,5 +1,6 @@
 //! Wires the operator together and runs it to its end.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,7 +23,7 @@ use crate::election::{Election, Held};
 use crate::events::Events;
 use crate::http::{Pages, routes};
 use crate::hub::{Budgets, Hubs, by_state};
-use crate::metrics::{Metrics, QueueMetrics, StateLabel};
+use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::settings::Settings;
 use crate::watch as watches;
@@ -44,9 +45,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("--listen {}: cannot listen there", settings.listen))?;
-    let mut metrics = Metrics::default();
-    let figures = QueueFigures::new(&mut metrics);
-    let metrics = Arc::new(metrics);
+    let metrics = Arc::new(Metrics::default());
     // One that waits for the Lease is as ready as it can be.
     let (ready, ready_seen) = watch::channel(true);
     let pages = Pages {
@@ -67,7 +66,6 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         settings: &settings,
         clients: &clients,
         metrics: &metrics,
-        figures: &figures,
         ready: &ready,
     };
     loop {
@@ -80,32 +78,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         tracing::info!("the Lease is ours");
         metrics.leader.set(1);
         let held = term.lead(&mut election, stop.clone()).await?;
-        metrics.leader.set(0);
+        metrics.stand_by();
         let _ = ready.send(true);
         match held {
             Held::GivenBack => return Ok(()),
             // Without it nothing is done any more. An API server that was away is no reason to end: the kubelet would
             // wait ever longer before it starts us again.
             Held::Lost => tracing::warn!("the Lease is lost; all work is dropped"),
-        }
-    }
-}
-
-/// What is seen of the queues.
-struct QueueFigures {
-    cameras: QueueMetrics,
-    hubs: QueueMetrics,
-    readings: QueueMetrics,
-    retries: QueueMetrics,
-}
-
-impl QueueFigures {
-    fn new(metrics: &mut Metrics) -> Self {
-        Self {
-            cameras: metrics.queue("camera"),
-            hubs: metrics.queue("hub"),
-            readings: metrics.queue("status"),
-            retries: metrics.queue("status-retry"),
         }
     }
 }
@@ -119,12 +98,12 @@ struct Queues {
 }
 
 impl Queues {
-    fn new(figures: &QueueFigures) -> Self {
+    fn new(metrics: &Metrics) -> Self {
         Self {
-            cameras: Queue::new(CAMERAS_AT_ONCE, figures.cameras.clone()),
-            hubs: Queue::new(HUBS_AT_ONCE, figures.hubs.clone()),
-            readings: Queue::new(READINGS_AT_ONCE, figures.readings.clone()),
-            retries: Queue::new(RETRIES_AT_ONCE, figures.retries.clone()),
+            cameras: Queue::new(CAMERAS_AT_ONCE, metrics.queue("camera")),
+            hubs: Queue::new(HUBS_AT_ONCE, metrics.queue("hub")),
+            readings: Queue::new(READINGS_AT_ONCE, metrics.queue("status")),
+            retries: Queue::new(RETRIES_AT_ONCE, metrics.queue("status-retry")),
         }
     }
 
@@ -156,7 +135,6 @@ struct Term<'a> {
     settings: &'a Settings,
     clients: &'a Clients,
     metrics: &'a Arc<Metrics>,
-    figures: &'a QueueFigures,
     ready: &'a watch::Sender<bool>,
 }
 
@@ -168,7 +146,7 @@ impl Term<'_> {
         election: &mut Election,
         mut stop: watch::Receiver<bool>,
     ) -> anyhow::Result<Held> {
-        let queues = Queues::new(self.figures);
+        let queues = Queues::new(self.metrics);
         let client = self.clients.requests.clone();
         let (events, writer) = Events::new(client, &self.settings.identity);
         let context = Arc::new(Context {
@@ -220,16 +198,10 @@ impl Term<'_> {
 
 /// Figures that are counted now and then.
 async fn figures(context: Arc<Context>) {
+    let mut shown = BTreeSet::new();
     loop {
         let states = by_state(&lock(&context.world));
-        context.metrics.cameras.clear();
-        for (state, number) in states {
-            context
-                .metrics
-                .cameras
-                .get_or_create(&StateLabel { state })
-                .set(i64::from(number));
-        }
+        context.metrics.count(&states, &mut shown);
         tokio::time::sleep(FIGURES_EVERY).await;
     }
 }

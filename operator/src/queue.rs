@@ -23,6 +23,7 @@ impl<T: Clone + Debug + Eq + Hash + Send + Sync + 'static> Key for T {}
 pub struct Asker<K> {
     requests: mpsc::UnboundedSender<ScheduleRequest<K>>,
     waiting: Waiting<K>,
+    metrics: QueueMetrics,
 }
 
 /// A defect is logged at this pace.
@@ -36,6 +37,7 @@ impl<K> Clone for Asker<K> {
         Self {
             requests: self.requests.clone(),
             waiting: Arc::clone(&self.waiting),
+            metrics: self.metrics.clone(),
         }
     }
 }
@@ -45,8 +47,20 @@ impl<K: Key> Asker<K> {
     pub fn ask(&self, key: K) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.entry(key.clone()).or_insert_with(Instant::now);
+        self.metrics.depth.set(waiting.len() as i64);
         drop(waiting);
         self.ask_at(key, Instant::now());
+    }
+
+    /// Its turn has come.
+    fn begin(&self, key: &K) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = waiting.remove(key);
+        self.metrics.depth.set(waiting.len() as i64);
+        drop(waiting);
+        if let Some(since) = since {
+            self.metrics.wait.observe(since.elapsed().as_secs_f64());
+        }
     }
 
     /// At a time, or earlier if it is asked for again.
@@ -64,7 +78,6 @@ pub struct Queue<K> {
     requests: mpsc::UnboundedReceiver<ScheduleRequest<K>>,
     asker: Asker<K>,
     at_once: usize,
-    metrics: QueueMetrics,
 }
 
 /// What is done about one key; says when it must be done again at the latest.
@@ -80,12 +93,12 @@ impl<K: Key> Queue<K> {
         let asker = Asker {
             requests: sender,
             waiting: Waiting::default(),
+            metrics,
         };
         Self {
             requests,
             asker,
             at_once,
-            metrics,
         }
     }
 
@@ -100,7 +113,6 @@ impl<K: Key> Queue<K> {
             requests,
             asker,
             at_once,
-            metrics,
         } = self;
         let mut scheduler = std::pin::pin!(scheduler(requests));
         let mut running: JoinSet<(K, Option<Duration>)> = JoinSet::new();
@@ -116,7 +128,7 @@ impl<K: Key> Queue<K> {
                         // One that can't be worked on must not keep the others from it.
                         Err(error) => {
                             tracing::error!(%error, key = ?keys.get(&error.id()), "a reconcile broke off; this is a defect");
-                            metrics.broken.inc();
+                            asker.metrics.broken.inc();
                             (error.id(), Some(AFTER_A_PANIC))
                         }
                     };
@@ -126,7 +138,7 @@ impl<K: Key> Queue<K> {
                 }
                 next = async { scheduler.as_mut().hold_unless(idle).next().await }, if !full => {
                     let Some(key) = next else { break };
-                    begin(&asker, &metrics, &key);
+                    asker.begin(&key);
                     let (work, of) = (work.clone(), key.clone());
                     let handle = running.spawn(async move {
                         let next = work.work(of.clone()).await;
@@ -137,15 +149,6 @@ impl<K: Key> Queue<K> {
             }
         }
         while running.join_next().await.is_some() {}
-    }
-}
-
-fn begin<K: Key>(asker: &Asker<K>, metrics: &QueueMetrics, key: &K) {
-    let mut waiting = asker.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-    let since = waiting.remove(key);
-    metrics.depth.set(waiting.len() as i64);
-    if let Some(since) = since {
-        metrics.wait.observe(since.elapsed().as_secs_f64());
     }
 }
 
@@ -182,11 +185,13 @@ mod tests {
 
     #[tokio::test]
     async fn each_key_is_worked_on_once_and_a_broken_one_keeps_no_other_from_it() {
-        let queue = Queue::new(2, QueueMetrics::default());
+        let figures = QueueMetrics::default();
+        let queue = Queue::new(2, figures.clone());
         let asker = queue.asker();
         for key in ["poison", "again", "a", "b", "a", "b", "c"] {
             asker.ask(key);
         }
+        assert_eq!(figures.depth.get(), 5, "each once");
         let (done, stop) = watch::channel(false);
         let seen = Arc::new(Mutex::default());
         let count = Count {
@@ -200,5 +205,6 @@ mod tests {
         for (key, times) in [("poison", 1), ("again", 3), ("a", 1), ("b", 1), ("c", 1)] {
             assert_eq!(seen[key], times, "{key}");
         }
+        assert_eq!((figures.depth.get(), figures.broken.get()), (0, 1));
     }
 }
