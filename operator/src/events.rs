@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::names;
 use crate::world::CameraObject;
 
-/// What Kubernetes takes at most.
+/// In bytes; Kubernetes takes 1024.
 const LONGEST_NOTE: usize = 1000;
 /// As many wait to be written; more are left out.
 const WAITING: usize = 1024;
@@ -100,8 +100,27 @@ impl Writer {
 }
 
 fn shortened(note: &str) -> String {
-    match note.char_indices().nth(LONGEST_NOTE) {
-        Some((end, _)) => format!("{}...", note.get(..end).unwrap_or_default()),
-        None => note.to_owned(),
+    if note.len() <= LONGEST_NOTE {
+        return note.to_owned();
+    }
+    let end = note.floor_char_boundary(LONGEST_NOTE);
+    format!("{}...", note.get(..end).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_as_long_as_an_api_server_takes_it() {
+        assert_eq!(shortened("as it is"), "as it is");
+        for letter in ["x", "é", "\u{1f3a5}"] {
+            let note = shortened(&letter.repeat(2000));
+            assert!(
+                (990..=1024).contains(&note.len()),
+                "{letter}: {}",
+                note.len()
+            );
+        }
     }
 }
