@@ -53,7 +53,11 @@ impl HubObject {
             parsed: match known {
                 Some(known) => Arc::clone(&known.parsed),
                 None => Arc::new(super::camera::guarded(|| {
-                    hub_from_json(super::camera::document("StreamHub", &key, &object.data))
+                    let mut hub =
+                        hub_from_json(super::camera::document("StreamHub", &key, &object.data))?;
+                    hub.metadata.uid = Some(uid.clone());
+                    hub.metadata.generation = Some(generation);
+                    Ok(hub)
                 })),
             },
             status: object

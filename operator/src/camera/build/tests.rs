@@ -4,7 +4,8 @@ use kube::CustomResourceExt as _;
 use serde_json::Value;
 use streamhub_crds::Camera;
 
-use crate::samples::{recipe, run};
+use crate::samples::{camera, hub, pod_of, recipe, run};
+use crate::world::{Told, World};
 
 use super::*;
 
@@ -106,6 +107,19 @@ fn documents_travel_as_annotations_that_the_process_reads_as_files() {
         files[0]["fieldRef"]["fieldPath"],
         "metadata.annotations['streamhub.dev/camera']"
     );
+}
+
+#[test]
+fn a_written_hub_travels_with_its_identity() {
+    let mut world = World::default();
+    world.set_hub(hub("lobby", ""), Told::Watch);
+    let spec = "source: {test: {}}, hubRef: {name: lobby}";
+    world.set_camera(camera("door", spec), Told::Watch);
+    let pod = pod_of(&world, "door", "1");
+    let annotations = pod.metadata.annotations.unwrap();
+    let hub = streamhub_crds::parse_hub(&annotations[names::HUB]).unwrap();
+    assert_eq!(hub.metadata.uid.as_deref(), Some("uid-lobby"));
+    assert_eq!(hub.metadata.generation, Some(1));
 }
 
 #[test]
@@ -214,7 +228,8 @@ fn no_field_of_the_cluster_alone_is_forgotten() {
     assert_eq!(found, known);
 }
 
-fn leaves(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
+/// Paths of all fields of a schema that have none below them.
+pub(super) fn leaves(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
     if let Some(properties) = schema["properties"].as_object() {
         for (name, below) in properties {
             leaves(below, &format!("{path}.{name}"), found);
