@@ -278,6 +278,12 @@ impl World {
         }
     }
 
+    /// Whether any node is ready.
+    pub fn has_ready_node(&self) -> bool {
+        let mut nodes = self.nodes.values();
+        nodes.any(|node| node.not_ready_since.is_none())
+    }
+
     /// The names of all nodes.
     pub fn node_names(&self) -> Vec<String> {
         self.nodes.keys().cloned().collect()

@@ -9,6 +9,9 @@ use super::verdict::Verdict;
 use crate::names;
 use crate::world::PodFacts;
 
+/// Looked at again while no node is ready.
+const NOWHERE_AGAIN: Duration = Duration::from_secs(10);
+
 /// The time, by both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
@@ -120,6 +123,10 @@ fn lost(observed: &Observed, pod: &PodFacts, lost_after: Duration, now: Now) -> 
     let node = pod.node.clone()?;
     let waited = match observed.node {
         NodeState::Ready | NodeState::Unknown => return None,
+        // A pod that is given up while no node can take the next one only loses what it was.
+        NodeState::NotReadySince(_) if !observed.elsewhere => {
+            return Some(Step::Wait(NOWHERE_AGAIN));
+        }
         NodeState::NotReadySince(since) => Duration::from_millis(now.millis.saturating_sub(since)),
         // Kubernetes removes such a pod itself, in a while.
         NodeState::Gone => lost_after,

@@ -20,6 +20,8 @@ pub struct Observed {
     pub pod: Option<PodFacts>,
     /// How it is with the node of that pod.
     pub node: NodeState,
+    /// Whether any node could take a pod in its place.
+    pub elsewhere: bool,
 }
 
 /// How it is with a node.
@@ -61,6 +63,7 @@ impl Observed {
             verdict,
             pod,
             node,
+            elsewhere: world.has_ready_node(),
         })
     }
 

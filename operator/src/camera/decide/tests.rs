@@ -117,6 +117,13 @@ fn a_pod_of_a_lost_node_is_given_up_after_a_while() {
     let mut world = with_pod(|pod| on_node(running(pod, true), "n1"));
     world.set_node(&node("n1", None));
     assert_eq!(plain(&world), Step::Keep);
+    world.set_node(&node("n1", Some(90)));
+    assert_eq!(
+        plain(&world),
+        Step::Wait(NOWHERE_AGAIN),
+        "there is no other node to go to"
+    );
+    world.set_node(&node("n2", None));
     world.set_node(&node("n1", Some(20)));
     assert_eq!(plain(&world), Step::Wait(Duration::from_secs(40)));
     world.set_node(&node("n1", Some(60)));
