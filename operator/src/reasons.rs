@@ -1,7 +1,7 @@
 //! The reasons that the operator itself gives, with what a person can do about each.
 
 /// Reason, meaning, what to do.
-const REASONS: [(&str, &str, &str); 19] = [
+const REASONS: [(&str, &str, &str); 21] = [
     (
         "Invalid",
         "what is stored of the Camera is not valid, as under an older definition",
@@ -79,8 +79,18 @@ const REASONS: [(&str, &str, &str); 19] = [
         "raise `spec.pod.resources.limits.memory`, or ask for less",
     ),
     (
+        "ProcessEnded",
+        "an event: the process in the pod ended and was started again",
+        "see the message and `kubectl logs --previous`",
+    ),
+    (
         "NodeNotReady",
-        "the pod's node does not answer; after a minute the pod is made anew elsewhere",
+        "the pod's node does not answer; after a minute the pod is made anew elsewhere, where another node is ready",
+        "look at the node",
+    ),
+    (
+        "NodeLost",
+        "an event: the pod of a node that does not answer was given up",
         "look at the node",
     ),
     ("NodeGone", "the pod's node is no more", ""),

@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::metrics::{ControllerLabel, ErrorLabels};
 use crate::queue::Work;
+use crate::world::Ended;
 
 const CONTROLLER: &str = "camera";
 /// A new release is asked about again, should nobody have said that there is room.
@@ -119,7 +120,12 @@ fn next_step(context: &Context, observed: &mut Observed, memory: &Mutex<Memory>)
         let lost_after = settings.node_lost_after;
         decide(observed, wanted.as_ref(), &lock(memory), lost_after, now)
     };
-    note(&mut lock(memory), observed, now);
+    if let Some(ended) = note(&mut lock(memory), observed, now) {
+        let reason = ended.kind();
+        context
+            .events
+            .warning(&observed.camera, reason, &ended.to_string());
+    }
     let mut step = decided(observed);
     let makes = matches!(
         step,
@@ -146,11 +152,10 @@ fn next_step(context: &Context, observed: &mut Observed, memory: &Mutex<Memory>)
     step
 }
 
-/// Keeps in mind what the next decisions need.
-fn note(memory: &mut Memory, observed: &Observed, now: Now) {
-    let Some(pod) = observed.own_pod() else {
-        return;
-    };
+/// Keeps in mind what the next decisions need; how the process ended, where it was started again since the last look.
+fn note(memory: &mut Memory, observed: &Observed, now: Now) -> Option<Ended> {
+    memory.of_generation(observed.camera.generation);
+    let pod = observed.own_pod()?;
     if !pod.is_finished() && pod.deleting_since.is_none() {
         memory.refusal = None;
         memory.refusals = 0;
@@ -160,6 +165,7 @@ fn note(memory: &mut Memory, observed: &Observed, now: Now) {
         (None, Some(_)) if !pod.is_finished() => memory.ready_since = None,
         _ => {}
     }
+    memory.of_restarts(pod)
 }
 
 /// Writes the status if it says something new and may be written; else says when it may.

@@ -273,3 +273,22 @@ async fn what_only_a_rule_refuses_is_named_and_never_made() {
     );
     assert_eq!(cluster.end()["status"]["reason"], "Invalid");
 }
+
+#[tokio::test]
+async fn who_mends_a_camera_need_not_wait_for_the_pod_that_was_refused() {
+    let cluster = Cluster::new(Some((1, Fault::Answered(403))));
+    let look = || Cameras(Arc::clone(&cluster.operator)).work(key("door"));
+    let pods = || cluster.api.with(|store| store.incarnations.len());
+    cluster.apply("source: {test: {}}, pod: {priorityClassName: none}");
+    cluster.tell();
+    assert!(look().await.is_some(), "it is tried again");
+    for _ in 0..3 {
+        cluster.tell();
+        look().await;
+    }
+    assert_eq!(pods(), 0, "not at once");
+    cluster.apply("source: {test: {}}");
+    cluster.tell();
+    look().await;
+    assert_eq!(pods(), 1);
+}

@@ -9,6 +9,7 @@ use streamhub_wire::status::CameraStatus;
 
 use super::refusal::Refusal;
 use crate::budget::Budget;
+use crate::world::{Ended, PodFacts};
 
 /// What is remembered of one camera.
 #[derive(Debug, Default)]
@@ -35,6 +36,31 @@ pub struct Memory {
     pub budget: Budget,
     /// Requests that failed in a row.
     pub failures: u32,
+    /// The specification that all of this is about.
+    pub generation: i64,
+    /// Its pod, and how often the process in it was started again.
+    pub restarts: Option<(String, i32)>,
+}
+
+impl Memory {
+    /// Who has changed a Camera may have mended what kept its pod from being made or from living: nothing is waited
+    /// for any more.
+    pub fn of_generation(&mut self, generation: i64) {
+        if self.generation != generation {
+            self.generation = generation;
+            self.endings = 0;
+            self.refusals = 0;
+            self.not_before = None;
+        }
+    }
+
+    /// Keeps how often the process in a pod was started again; how it ended, where that has just happened.
+    pub fn of_restarts(&mut self, pod: &PodFacts) -> Option<Ended> {
+        let restarts = pod.container.restarts;
+        let before = self.restarts.replace((pod.uid.clone(), restarts))?;
+        let again = before.0 == pod.uid && before.1 < restarts;
+        pod.container.ended.clone().filter(|_| again)
+    }
 }
 
 /// What a pod said, or that it said nothing.
@@ -91,4 +117,37 @@ impl Memories {
 /// A thread that broke off leaves nothing half done here.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::Container;
+
+    fn pod(uid: &str, restarts: i32) -> PodFacts {
+        let ended = Ended {
+            reason: "OOMKilled".to_owned(),
+            code: 137,
+            message: String::new(),
+        };
+        PodFacts {
+            uid: uid.to_owned(),
+            container: Container {
+                restarts,
+                ended: Some(ended),
+                ..Container::default()
+            },
+            ..PodFacts::default()
+        }
+    }
+
+    #[test]
+    fn each_end_of_a_process_is_told_once_and_none_from_before_we_looked() {
+        let mut memory = Memory::default();
+        assert_eq!(memory.of_restarts(&pod("a", 4)), None);
+        let ended = memory.of_restarts(&pod("a", 5)).unwrap();
+        assert!(ended.to_string().contains("limits.memory"), "{ended}");
+        assert_eq!(memory.of_restarts(&pod("a", 5)), None);
+        assert_eq!(memory.of_restarts(&pod("b", 6)), None, "another pod");
+    }
 }

@@ -170,39 +170,18 @@ fn starting(pod: &PodFacts) -> Picture {
     ) {
         return plain("Starting");
     }
-    let last = pod.container.ended.as_ref().map(|ended| {
-        let words = last_words(&ended.message);
-        format!(
-            "; it ended last with {} (exit code {}){words}",
-            ended.reason, ended.code
-        )
-    });
+    let ended = pod.container.ended.as_ref();
+    let last = ended.map(|ended| format!("; {ended}"));
     let mut picture = because(
         "Starting",
         reason,
         &format!("{message}{}", last.unwrap_or_default()),
     );
-    if pod
-        .container
-        .ended
-        .as_ref()
-        .is_some_and(|ended| ended.reason == "OOMKilled")
-    {
+    if ended.is_some_and(|ended| ended.kind() == "OOMKilled") {
         "OOMKilled".clone_into(&mut picture.reason);
     }
     picture.stalled = matches!(reason.as_str(), "InvalidImageName" | "ErrImageNeverPull");
     picture
-}
-
-/// The end of what a container said last; the ingest process writes no secrets there.
-fn last_words(message: &str) -> String {
-    let line = message.trim().lines().last().unwrap_or_default();
-    let short: String = line.chars().take(300).collect();
-    if short.is_empty() {
-        String::new()
-    } else {
-        format!(": {short}")
-    }
 }
 
 /// The container runs.

@@ -1,6 +1,7 @@
 //! What matters of a camera's pod.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -70,6 +71,37 @@ pub struct Ended {
     pub code: i32,
     /// Its last words.
     pub message: String,
+}
+
+impl Ended {
+    /// As one word for people to look for.
+    pub fn kind(&self) -> &'static str {
+        if self.reason == "OOMKilled" {
+            "OOMKilled"
+        } else {
+            "ProcessEnded"
+        }
+    }
+}
+
+/// With the end of what it said last; the ingest process writes no secrets there.
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "its process ended with {} (exit code {})",
+            self.reason, self.code
+        )?;
+        if self.reason == "OOMKilled" {
+            f.write_str(": it took more memory than it may; raise spec.pod.resources.limits.memory, or ask for less")?;
+        }
+        let line = self.message.trim().lines().last().unwrap_or_default();
+        if line.is_empty() {
+            return Ok(());
+        }
+        let line: String = line.chars().take(300).collect();
+        write!(f, ": {line}")
+    }
 }
 
 impl PodFacts {
