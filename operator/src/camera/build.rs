@@ -124,4 +124,6 @@ fn label_value(text: &str) -> String {
 }
 
 #[cfg(test)]
+mod largest;
+#[cfg(test)]
 mod tests;
