@@ -256,6 +256,11 @@ impl Doing<'_> {
                 "what changed needs a new pod".to_owned(),
                 false,
             ),
+            Why::Release(name) => (
+                "PodReplaced",
+                format!("its turn has come for release {name}"),
+                false,
+            ),
         };
         tracing::info!(camera = %camera.key, reason, note, "pod deleted");
         if trouble {

@@ -141,10 +141,12 @@ fn next_step(context: &Context, observed: &mut Observed, memory: &Mutex<Memory>)
         let answers = |key: &CameraKey, uid: &str| context.memories.has_answered(key, uid);
         let gate = lock(&context.rollout).ask(key, &lock(&context.world), &release, answers);
         return match gate {
-            Gate::Open => Step::Delete(Why::Changed),
+            Gate::Open => Step::Delete(Why::Release(settings.pods.release.clone())),
             Gate::Full => Step::Replace,
-            Gate::Stopped(other) => {
-                tracing::warn!(camera = %other, release = settings.pods.release, "the new release can't start there; the others keep theirs");
+            Gate::Stopped { by, news } => {
+                if news {
+                    tracing::warn!(camera = %by, release = settings.pods.release, "the new release can't start there; the others keep theirs");
+                }
                 Step::Replace
             }
         };
@@ -154,7 +156,8 @@ fn next_step(context: &Context, observed: &mut Observed, memory: &Mutex<Memory>)
 
 /// Keeps in mind what the next decisions need; how the process ended, where it was started again since the last look.
 fn note(memory: &mut Memory, observed: &Observed, now: Now) -> Option<Ended> {
-    memory.of_generation(observed.camera.generation);
+    let camera = &observed.camera;
+    memory.of_camera(&camera.uid, camera.generation);
     let pod = observed.own_pod()?;
     if !pod.is_finished() && pod.deleting_since.is_none() {
         memory.refusal = None;

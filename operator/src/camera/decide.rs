@@ -52,6 +52,8 @@ pub enum Why {
     Ended(String),
     /// Its camera changed in what only a new pod can take over.
     Changed,
+    /// Its turn has come to be of this release.
+    Release(String),
 }
 
 /// Decides. `wanted` is what the pod should carry, of a camera that may run.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::DynamicObject;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use super::controller::Cameras;
@@ -227,6 +229,43 @@ async fn whatever_happens_to_a_write_the_end_is_the_same() {
                 "{fault:?} at write {at}: {incarnations:?}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn two_operators_at_once_end_where_one_does() {
+    let mut clean = Cluster::new(None);
+    clean.live().await;
+    for seed in 0..48 {
+        let mut dice = StdRng::seed_from_u64(seed);
+        let mut cluster = Cluster::new(None);
+        for spec in LIFE {
+            cluster.apply(spec);
+            let other = operator(&cluster.api);
+            for _ in 0..dice.random_range(0..6) {
+                // What one knows may be older than what the other has done.
+                cluster.tell();
+                if dice.random_bool(0.5) {
+                    std::mem::swap(
+                        &mut *lock(&other.world),
+                        &mut *lock(&cluster.operator.world),
+                    );
+                }
+                let ours = Cameras(Arc::clone(&cluster.operator)).work(key("door"));
+                let theirs = Cameras(Arc::clone(&other)).work(key("door"));
+                tokio::join!(ours, theirs);
+                if dice.random_bool(0.5) {
+                    cluster.kubelet();
+                }
+            }
+        }
+        cluster.settle().await;
+        assert_eq!(cluster.end(), clean.end(), "seed {seed}");
+        let incarnations = cluster.api.with(|store| store.incarnations.clone());
+        assert!(
+            incarnations.is_sorted_by(|a, b| a < b),
+            "seed {seed}: {incarnations:?}"
+        );
     }
 }
 

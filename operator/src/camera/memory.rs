@@ -36,18 +36,22 @@ pub struct Memory {
     pub budget: Budget,
     /// Requests that failed in a row.
     pub failures: u32,
-    /// The specification that all of this is about.
-    pub generation: i64,
+    /// The Camera that all of this is about, by its uid, and its generation.
+    pub about: (String, i64),
     /// Its pod, and how often the process in it was started again.
     pub restarts: Option<(String, i32)>,
 }
 
 impl Memory {
     /// Who has changed a Camera may have mended what kept its pod from being made or from living: nothing is waited
-    /// for any more.
-    pub fn of_generation(&mut self, generation: i64) {
-        if self.generation != generation {
-            self.generation = generation;
+    /// for any more. Of an earlier Camera of the same name nothing is remembered.
+    pub fn of_camera(&mut self, uid: &str, generation: i64) {
+        if self.about.0 != uid {
+            *self = Self::default();
+            uid.clone_into(&mut self.about.0);
+        }
+        if self.about.1 != generation {
+            self.about.1 = generation;
             self.endings = 0;
             self.refusals = 0;
             self.not_before = None;
@@ -74,6 +78,8 @@ pub struct Reading {
     pub said: Option<Arc<CameraStatus>>,
     /// Since when it has been asked in vain, and how often.
     pub failed: u32,
+    /// Whether its silence took long to be sure of.
+    pub slow: bool,
     /// What went wrong.
     pub error: String,
     /// Since when the kubelet found it ready, when it was asked.
@@ -139,6 +145,26 @@ mod tests {
             },
             ..PodFacts::default()
         }
+    }
+
+    #[test]
+    fn a_changed_camera_waits_no_more_and_another_one_begins_anew() {
+        let mut memory = Memory::default();
+        memory.of_camera("a", 1);
+        let later = Instant::now() + std::time::Duration::from_mins(1);
+        let trouble = |memory: &mut Memory| {
+            memory.not_before = Some(later);
+            memory.last_ending = Some("Failed".to_owned());
+        };
+        trouble(&mut memory);
+        memory.of_camera("a", 1);
+        assert_eq!(memory.not_before, Some(later));
+        memory.of_camera("a", 2);
+        assert_eq!(memory.not_before, None);
+        assert!(memory.last_ending.is_some());
+        trouble(&mut memory);
+        memory.of_camera("b", 2);
+        assert!(memory.not_before.is_none() && memory.last_ending.is_none());
     }
 
     #[test]

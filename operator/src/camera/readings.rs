@@ -31,6 +31,8 @@ const SETTLED: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_secs(2);
 const CONNECT: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(3);
+/// A pod that is there refuses sooner; many that are not would hold up those that are.
+const SLOW: Duration = Duration::from_millis(500);
 const LARGEST: usize = 256 * 1024;
 
 /// When a pod is to be asked next; `None`: not before it changes.
@@ -72,7 +74,7 @@ pub fn due(pod: &PodFacts, memory: &Memory) -> Option<Instant> {
     }
 }
 
-/// Asks pods. Those that did not answer are asked again by another one, so that they hold up no others.
+/// Asks pods. Those whose silence had to be waited for are asked again by another one, so that they hold up no others.
 #[derive(Clone)]
 pub struct Readings {
     context: Arc<Context>,
@@ -129,7 +131,7 @@ impl Work<CameraKey> for Readings {
     async fn work(self, key: CameraKey) -> Option<Duration> {
         let pod = lock(&self.context.world).pod(&key).cloned()?;
         let memory = self.context.memories.of(&key);
-        let failed = {
+        let slow = {
             let memory = lock(&memory);
             let wait = due(&pod, &memory)?.saturating_duration_since(Instant::now());
             if !wait.is_zero() {
@@ -139,14 +141,15 @@ impl Work<CameraKey> for Readings {
                 .reading
                 .as_ref()
                 .filter(|reading| reading.uid == pod.uid);
-            reading.is_some_and(|reading| reading.failed > 0)
+            reading.is_some_and(|reading| reading.slow)
         };
-        if failed && !self.retries {
+        if slow && !self.retries {
             self.context.retries.ask(key);
             return None;
         }
         let begin = Instant::now();
         let said = self.ask(&pod, &key).await;
+        let took = begin.elapsed();
         let metrics = &self.context.metrics;
         let label = ControllerLabel {
             controller: "status",
@@ -154,7 +157,7 @@ impl Work<CameraKey> for Readings {
         metrics
             .durations
             .get_or_create(&label)
-            .observe(begin.elapsed().as_secs_f64());
+            .observe(took.as_secs_f64());
         let result = if said.is_ok() { "ok" } else { "error" };
         metrics
             .readings
@@ -162,7 +165,7 @@ impl Work<CameraKey> for Readings {
             .inc();
         let (news, next) = {
             let mut memory = lock(&memory);
-            let news = keep(&mut memory, &pod, said);
+            let news = keep(&mut memory, &pod, said, took);
             (news, due(&pod, &memory))
         };
         if news {
@@ -176,7 +179,12 @@ impl Work<CameraKey> for Readings {
 }
 
 /// Keeps what was said; whether it is news.
-fn keep(memory: &mut Memory, pod: &PodFacts, said: Result<CameraStatus, String>) -> bool {
+fn keep(
+    memory: &mut Memory,
+    pod: &PodFacts,
+    said: Result<CameraStatus, String>,
+    took: Duration,
+) -> bool {
     let old = memory
         .reading
         .take()
@@ -188,6 +196,7 @@ fn keep(memory: &mut Memory, pod: &PodFacts, said: Result<CameraStatus, String>)
         asked: Instant::now(),
         said: None,
         failed: 0,
+        slow: said.is_err() && took >= SLOW,
         error: String::new(),
         ready: pod.ready,
         asked_since_flip: if flipped { 1 } else { asked_before + 1 },

@@ -14,8 +14,13 @@ pub enum Gate {
     Open,
     /// Not while so many do not answer yet.
     Full,
-    /// The new release can't start there.
-    Stopped(CameraKey),
+    /// The new release can't start.
+    Stopped {
+        /// Where.
+        by: CameraKey,
+        /// Whether this is said for the first time.
+        news: bool,
+    },
 }
 
 /// Cameras whose pods are being replaced by those of a new release.
@@ -24,6 +29,8 @@ pub struct Rollout {
     moving: BTreeSet<CameraKey>,
     /// Whether any was told to wait since [`Rollout::next`].
     waiting: bool,
+    /// Where the new release could not start, when it was asked about last.
+    stopped: Option<CameraKey>,
 }
 
 impl Rollout {
@@ -56,13 +63,18 @@ impl Rollout {
             }
             if cant_start(pod) {
                 self.waiting = true;
-                return Gate::Stopped(other.clone());
+                let news = self.stopped.replace(other.clone()).as_ref() != Some(other);
+                return Gate::Stopped {
+                    by: other.clone(),
+                    news,
+                };
             }
             // That no node takes it is not its release's doing.
             if pod.node.is_some() {
                 away.insert(other.clone());
             }
         }
+        self.stopped = None;
         let most = (world.cameras().count() / 10).max(1);
         if away.len() >= most && !away.contains(key) {
             self.waiting = true;

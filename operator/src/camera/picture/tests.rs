@@ -46,6 +46,7 @@ fn said(state: CameraState, reason: &str) -> Memory {
             asked: Instant::now(),
             said: Some(Arc::new(said)),
             failed: 0,
+            slow: false,
             error: String::new(),
             ready: None,
             asked_since_flip: 1,

@@ -13,6 +13,10 @@ fn pod(ready: bool) -> PodFacts {
     world.pod(&key("door")).unwrap().clone()
 }
 
+fn keep(memory: &mut Memory, pod: &PodFacts, said: Result<CameraStatus, String>) -> bool {
+    super::keep(memory, pod, said, Duration::ZERO)
+}
+
 fn said(hash: &str) -> CameraStatus {
     let mut said = CameraStatus::default();
     hash.clone_into(&mut said.config.hash);
@@ -71,6 +75,18 @@ fn one_that_does_not_answer_is_asked_less_and_less() {
     };
     assert_eq!(waits(&not_ready), [2, 2, 2, 2, 2, 10, 20, 40, 80]);
     assert_eq!(waits(&ready), [20, 40, 80, 160, 320, 600, 600, 600, 600]);
+}
+
+#[test]
+fn only_a_silence_that_had_to_be_waited_for_is_held_apart() {
+    let mut memory = Memory::default();
+    let mut slow = |said, took| {
+        super::keep(&mut memory, &pod(false), said, took);
+        memory.reading.as_ref().unwrap().slow
+    };
+    assert!(!slow(Err("refused".to_owned()), Duration::from_millis(1)));
+    assert!(slow(Err("no answer".to_owned()), CONNECT));
+    assert!(!slow(Ok(said("h")), ANSWER / 2));
 }
 
 #[test]

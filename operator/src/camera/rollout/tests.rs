@@ -88,10 +88,12 @@ fn the_first_that_can_t_start_stops_it() {
         "state": {"waiting": {"reason": "ImagePullBackOff"}},
     }]});
     arrive(&mut world, "cam0", |pod| with_status(pod, status));
-    assert_eq!(
-        ask(&mut rollout, &world, "cam1"),
-        Gate::Stopped(key("cam0"))
-    );
+    let stopped = |news| Gate::Stopped {
+        by: key("cam0"),
+        news,
+    };
+    assert_eq!(ask(&mut rollout, &world, "cam1"), stopped(true));
+    assert_eq!(ask(&mut rollout, &world, "cam2"), stopped(false));
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn said(fps: f64) -> Memory {
             asked: Instant::now(),
             said: Some(Arc::new(said)),
             failed: 0,
+            slow: false,
             error: String::new(),
             ready: None,
             asked_since_flip: 1,
