@@ -23,6 +23,8 @@ pub struct Election {
     name: String,
     me: String,
     seen: Option<Seen>,
+    /// When the last attempt began.
+    asked: Instant,
 }
 
 /// What was seen last, and since when it is so.
@@ -53,6 +55,7 @@ impl Election {
             name: name.to_owned(),
             me: me.to_owned(),
             seen: None,
+            asked: Instant::now(),
         }
     }
 
@@ -70,10 +73,12 @@ impl Election {
 
     /// Renews it until it is lost or `stop` says so; given back in the latter case.
     pub async fn hold(&mut self, mut stop: watch::Receiver<bool>) -> Held {
-        let mut renewed = Instant::now();
+        // Since before it was asked for: others count from when it was written.
+        let mut renewed = self.asked;
         loop {
+            let left = DEADLINE.saturating_sub(renewed.elapsed());
             tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
+                () = tokio::time::sleep(EVERY.min(left)) => {}
                 _ = stop.wait_for(|stop| *stop) => {
                     self.give_back().await;
                     return Held::GivenBack;
@@ -81,7 +86,7 @@ impl Election {
             }
             let left = DEADLINE.saturating_sub(renewed.elapsed());
             match tokio::time::timeout(left, self.attempt()).await {
-                Ok(Ok(true)) => renewed = Instant::now(),
+                Ok(Ok(true)) => renewed = self.asked,
                 Ok(Ok(false)) => return Held::Lost,
                 Ok(Err(error)) => {
                     tracing::warn!(%error, lease = self.name, "can't renew the Lease");
@@ -97,6 +102,7 @@ impl Election {
     /// One attempt to take or renew it; whether it is ours now.
     async fn attempt(&mut self) -> kube::Result<bool> {
         let now = Timestamp::now();
+        self.asked = Instant::now();
         let found = self.api.get_opt(&self.name).await?;
         let written = match self.step(found, now, Instant::now()) {
             Step::Wait => return Ok(false),
