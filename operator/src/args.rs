@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Parser, ValueEnum};
 use streamhub_crds::{NatsUrl, PodSettings, SecretName};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Makes pods of Cameras, keeps them, and says in their status how they are.
 ///
@@ -75,14 +76,9 @@ pub struct Args {
     /// This pod's address: camera pods listen on its family of addresses
     #[arg(long, env = "POD_IP", value_name = "IP", hide = true)]
     pub pod_ip: Option<String>,
-    /// Address for /healthz, /readyz and /metrics
-    #[arg(
-        long,
-        env = "STREAMHUB_LISTEN",
-        value_name = "ADDRESS",
-        default_value = "0.0.0.0:8081"
-    )]
-    pub listen: SocketAddr,
+    /// Address for /healthz, /readyz and /metrics [default: port 8081 of all addresses]
+    #[arg(long, env = "STREAMHUB_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
     /// What this installation is called; camera pods made by another release are replaced bit by bit
     #[arg(long, env = "STREAMHUB_RELEASE", value_name = "NAME", default_value = env!("CARGO_PKG_VERSION"))]
     pub release: String,
@@ -94,7 +90,8 @@ pub struct Args {
         long,
         env = "STREAMHUB_LOG",
         value_name = "FILTER",
-        default_value = "info,kube_client=warn"
+        default_value = "info,kube_client=warn",
+        value_parser = log_filter
     )]
     pub log_level: String,
 }
@@ -166,6 +163,21 @@ fn optional<T: std::str::FromStr<Err: std::fmt::Display>>(
     }
     let value = text.parse().map_err(|error: T::Err| error.to_string())?;
     Ok(Optional(Some(value)))
+}
+
+/// As `RUST_LOG`; but a word that stands alone must be a level, as one that is misspelt would be taken for a module.
+fn log_filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text).map_err(|error| error.to_string())?;
+    let words = text.split(',').map(str::trim);
+    for word in words.filter(|word| !word.contains(['=', '[', ']', '{', '}'])) {
+        if word.is_empty() || word.parse::<LevelFilter>().is_err() {
+            return Err(format!(
+                "{word:?} is no level; write off, error, warn, info, debug or trace, or a module and its level such as \
+                 streamhub_operator=debug"
+            ));
+        }
+    }
+    Ok(text.to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -255,6 +267,16 @@ mod tests {
         let args = parse(&["--nats-url", "", "--nats-credentials-secret", ""]).unwrap();
         assert_eq!(args.nats_url, Some(Optional(None)));
         assert!(parse(&["--nats-url", "http://x"]).is_err());
+    }
+
+    #[test]
+    fn a_misspelt_level_is_refused() {
+        for right in ["debug", "info,kube_client=warn", "a::b=trace, warn"] {
+            assert_eq!(parse(&["--log-level", right]).unwrap().log_level, right);
+        }
+        for wrong in ["debg", "info,wran", "a=loud", ""] {
+            assert!(parse(&["--log-level", wrong]).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! What the command line says, made ready for use.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::Serialize;
 use streamhub_crds::{NatsServer, PodSettings, SecretRef, fingerprint};
 
 use crate::args::Args;
+
+/// Of /healthz, /readyz and /metrics.
+const PORT: u16 = 8081;
 
 /// What this operator is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,9 +89,38 @@ impl From<Args> for Settings {
             }),
             node_lost_after: args.node_lost_after,
             watch_nodes: args.watch_nodes,
-            listen: args.listen,
+            listen: args.listen.unwrap_or_else(|| {
+                let any = if v6 {
+                    IpAddr::from(Ipv6Addr::UNSPECIFIED)
+                } else {
+                    IpAddr::from(Ipv4Addr::UNSPECIFIED)
+                };
+                SocketAddr::new(any, PORT)
+            }),
             identity: args.identity.unwrap_or_else(|| host().trim().to_owned()),
             lease: (args.lease_name, args.lease_namespace),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[test]
+    fn where_addresses_are_ipv6_all_listen_there() {
+        let settings = |more: &[&str]| {
+            let given = ["streamhub-operator", "--ingest-image", "ingest:1"];
+            let settings = Settings::from(Args::parse_from(given.iter().chain(more)));
+            (settings.listen.to_string(), settings.pods.listen)
+        };
+        let v4 = ("0.0.0.0:8081".to_owned(), "0.0.0.0");
+        assert_eq!(settings(&["--pod-ip", "10.0.0.1"]), v4);
+        let v6 = ("[::]:8081".to_owned(), "[::]");
+        assert_eq!(settings(&["--pod-ip", "fd00::1"]), v6);
+        let given = settings(&["--pod-ip", "fd00::1", "--listen", "127.0.0.1:1"]);
+        assert_eq!(given.0, "127.0.0.1:1");
     }
 }
