@@ -4,6 +4,7 @@ mod camera;
 mod gone;
 mod hub;
 mod node;
+mod placement;
 mod pod;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,7 +128,12 @@ impl World {
         if old.is_some_and(|old| old.is_same(&new)) {
             return Touched::default();
         }
+        let same_spec = old.is_some_and(|old| old.has_same_spec(&new));
         let mut touched = self.remove_camera(&key, None);
+        if same_spec {
+            // Its status is nothing to others, and there may be many that want the same.
+            touched.cameras.clear();
+        }
         for claimed in claimed(&new) {
             self.claims.entry(claimed).or_default().insert(key.clone());
         }
@@ -138,7 +144,11 @@ impl World {
             .insert(key.clone());
         touched.hubs.insert(hub);
         self.cameras.insert(key.clone(), new);
-        touched.cameras.extend(self.rivals(&key));
+        if same_spec {
+            touched.cameras.insert(key);
+        } else {
+            touched.cameras.extend(self.rivals(&key));
+        }
         touched
     }
 
@@ -278,10 +288,10 @@ impl World {
         }
     }
 
-    /// Whether any node is ready.
-    pub fn has_ready_node(&self) -> bool {
+    /// Whether any node is ready and would take a pod like this one.
+    pub fn has_room_for(&self, pod: &PodFacts) -> bool {
         let mut nodes = self.nodes.values();
-        nodes.any(|node| node.not_ready_since.is_none())
+        nodes.any(|node| node.not_ready_since.is_none() && node.offer.takes(&pod.wishes))
     }
 
     /// The names of all nodes.

@@ -20,7 +20,7 @@ pub struct Observed {
     pub pod: Option<PodFacts>,
     /// How it is with the node of that pod.
     pub node: NodeState,
-    /// Whether any node could take a pod in its place.
+    /// Whether any node would take a pod in its place.
     pub elsewhere: bool,
 }
 
@@ -61,9 +61,9 @@ impl Observed {
         Some(Self {
             camera,
             verdict,
+            elsewhere: pod.as_ref().is_some_and(|pod| world.has_room_for(pod)),
             pod,
             node,
-            elsewhere: world.has_ready_node(),
         })
     }
 

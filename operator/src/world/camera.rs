@@ -100,6 +100,12 @@ impl CameraObject {
         found.is_some_and(|found| found.status == "True")
     }
 
+    pub(super) fn has_same_spec(&self, other: &Self) -> bool {
+        self.uid == other.uid
+            && self.generation == other.generation
+            && self.deleting == other.deleting
+    }
+
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.uid == other.uid && self.version == other.version
     }

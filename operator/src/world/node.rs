@@ -2,11 +2,15 @@
 
 use k8s_openapi::api::core::v1::Node;
 
+use super::placement::Offer;
+
 /// What matters of a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NodeFacts {
     /// Since when it is not ready, UNIX milliseconds; `None` while it is.
     pub not_ready_since: Option<u64>,
+    /// Which pods it takes.
+    pub offer: Offer,
 }
 
 impl NodeFacts {
@@ -30,6 +34,13 @@ impl NodeFacts {
                 .map_or(0, |time| time.0.as_millisecond())
         });
         let not_ready_since = since.map(|since| u64::try_from(since).unwrap_or_default());
-        Some((name, Self { not_ready_since }))
+        let offer = Offer::new(node.metadata.labels.as_ref(), node.spec.as_ref());
+        Some((
+            name,
+            Self {
+                not_ready_since,
+                offer,
+            },
+        ))
     }
 }

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use streamhub_plan::CameraKey;
 
+use super::placement::Wishes;
 use crate::names;
 
 /// What matters of a camera's pod.
@@ -30,6 +31,8 @@ pub struct PodFacts {
     pub message: Option<String>,
     /// The node that it is on.
     pub node: Option<String>,
+    /// Which nodes it wants.
+    pub wishes: Wishes,
     /// Its address.
     pub ip: Option<String>,
     /// Whether the kubelet found it ready, and since when, UNIX milliseconds.
@@ -133,6 +136,7 @@ impl PodFacts {
                 deleting_since: metadata.deletion_timestamp.as_ref().map(millis),
                 uid: metadata.uid.unwrap_or_default(),
                 version: metadata.resource_version.unwrap_or_default(),
+                wishes: pod.spec.as_ref().map(Wishes::new).unwrap_or_default(),
                 node: pod.spec.and_then(|spec| spec.node_name),
                 container: Container::new(&status),
                 phase: status.phase.unwrap_or_default(),

@@ -20,6 +20,10 @@ fn who_claims_the_same_is_looked_at_together() {
     world.set_camera(camera("other", "source: {test: {}}"), Told::Watch);
     let touched = world.set_camera(camera("b", RTSP), Told::Watch);
     assert_eq!(names(&touched), ["a", "b"]);
+    let mut written = camera_at("b", RTSP, 1, 2);
+    written.data["status"] = json!({"state": "Refused"});
+    let touched = world.set_camera(written, Told::Answer);
+    assert_eq!(names(&touched), ["b"], "its status is nothing to others");
     let touched = world.remove_camera(&key("a"), None);
     assert_eq!(names(&touched), ["a", "b"]);
     assert_eq!(
