@@ -31,6 +31,11 @@ impl Error {
         }
     }
 
+    /// The API server had a look and could not, or would not.
+    pub fn is_answer(&self) -> bool {
+        !self.is_stale() && code(&self.source).is_some()
+    }
+
     /// Another was quicker, or the cache is behind: nothing is wrong, the next look will tell.
     pub fn is_stale(&self) -> bool {
         matches!(code(&self.source), Some(404 | 409))

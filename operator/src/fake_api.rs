@@ -20,6 +20,8 @@ pub enum Fault {
     NoAnswer,
     /// It is answered so and not done.
     Answered(u16),
+    /// It is not done: something of that name had been there.
+    Taken,
 }
 
 /// Kind, namespace and name.
@@ -36,6 +38,8 @@ pub struct Store {
     asked: usize,
     /// The fault of the n-th write that is asked for, from 0.
     pub fault: Option<(usize, Fault)>,
+    /// What everyone is answered who makes a pod.
+    pub no_pods: Option<u16>,
     /// The operator is dead: nothing it does arrives.
     pub crashed: bool,
     /// Incarnations of pods, in the order they were made.
@@ -125,7 +129,13 @@ impl FakeApi {
                     if code == 409 { "Conflict" } else { "Trouble" },
                 ));
             }
+            Some(Fault::Taken) => return Ok(failure(409, "AlreadyExists")),
             _ => {}
+        }
+        if *method == Method::POST
+            && let Some(code) = store.no_pods
+        {
+            return Ok(failure(code, "Trouble"));
         }
         let answer = store.write(method, place, body, status);
         match fault {

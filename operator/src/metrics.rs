@@ -96,6 +96,10 @@ pub struct Metrics {
     pub writes: Family<WriteLabel, Counter>,
     /// Watches that had to begin again.
     pub watch_errors: Counter,
+    /// Pods of another release, which wait for their turn.
+    pub rollout_waiting: Gauge,
+    /// 1 while a pod of this release can't start, so that the others keep theirs.
+    pub rollout_stopped: Gauge,
     /// 1 while this one works.
     pub leader: Gauge,
     depths: Family<ControllerLabel, Gauge<i64, AtomicI64>>,
@@ -114,6 +118,8 @@ impl Default for Metrics {
             readings: Family::default(),
             writes: Family::default(),
             watch_errors: Counter::default(),
+            rollout_waiting: Gauge::default(),
+            rollout_stopped: Gauge::default(),
             leader: Gauge::default(),
             depths: Family::default(),
             waits: Family::new_with_constructor(durations),
@@ -158,6 +164,16 @@ impl Metrics {
             "watch_errors",
             "Watches that failed and began again",
             self.watch_errors.clone(),
+        );
+        registry.register(
+            "rollout_waiting",
+            "Pods of another release, which wait for their turn to be replaced",
+            self.rollout_waiting.clone(),
+        );
+        registry.register(
+            "rollout_stopped",
+            "1 while a pod of this release can't start, so that the others keep theirs",
+            self.rollout_stopped.clone(),
         );
         registry.register(
             "leader",
@@ -207,6 +223,8 @@ impl Metrics {
     /// Another operator works, or none: what only the one that works knows is not said here any more.
     pub fn stand_by(&self) {
         self.leader.set(0);
+        self.rollout_waiting.set(0);
+        self.rollout_stopped.set(0);
         self.cameras.clear();
         self.depths.clear();
     }

@@ -28,6 +28,8 @@ pub const RELEASE_HASH: &str = "streamhub.dev/release-hash";
 pub const RELEASE: &str = "streamhub.dev/release";
 /// Annotation: which start of its camera a pod is.
 pub const INCARNATION: &str = "streamhub.dev/incarnation";
+/// Annotation: it took the place of a pod of another release that had answered.
+pub const MOVED: &str = "streamhub.dev/moved";
 /// The container that reads the camera.
 pub const CONTAINER: &str = "ingest";
 /// Port of its pages.

@@ -16,7 +16,7 @@ use crate::args::Args;
 use crate::camera::controller::Cameras;
 use crate::camera::memory::{Memories, lock};
 use crate::camera::readings::Readings;
-use crate::camera::rollout::Rollout;
+use crate::camera::rollout::{Rollout, is_of};
 use crate::client::Clients;
 use crate::context::Context;
 use crate::election::{Election, Held};
@@ -199,9 +199,18 @@ impl Term<'_> {
 /// Figures that are counted now and then.
 async fn figures(context: Arc<Context>) {
     let mut shown = BTreeSet::new();
+    let release = context.settings.pods.hash();
     loop {
         let states = by_state(&lock(&context.world));
         context.metrics.count(&states, &mut shown);
+        let waiting = {
+            let world = lock(&context.world);
+            let pods = world.pods();
+            pods.filter(|(_, pod)| !is_of(pod, &release)).count()
+        };
+        let stopped = waiting > 0 && lock(&context.rollout).is_stopped();
+        context.metrics.rollout_waiting.set(waiting as i64);
+        context.metrics.rollout_stopped.set(i64::from(stopped));
         tokio::time::sleep(FIGURES_EVERY).await;
     }
 }

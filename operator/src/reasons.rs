@@ -1,7 +1,7 @@
 //! The reasons that the operator itself gives, with what a person can do about each.
 
 /// Reason, meaning, what to do.
-const REASONS: [(&str, &str, &str); 21] = [
+const REASONS: [(&str, &str, &str); 22] = [
     (
         "Invalid",
         "what is stored of the Camera is not valid, as under an older definition",
@@ -57,6 +57,11 @@ const REASONS: [(&str, &str, &str); 21] = [
         "PodRefused",
         "the API server refuses the pod otherwise; the message has its words",
         "see the message",
+    ),
+    (
+        "ApiServerError",
+        "the API server, or a webhook that it asks, fails at what has to be done; the message has its words",
+        "look at the webhook or the API server that the message names; it is tried again up to every two minutes",
     ),
     (
         "Unschedulable",

@@ -28,25 +28,35 @@ use crate::world::{CameraObject, NodeFacts, PodFacts, Told};
 /// A pod that lived this long was well: what ends it is a new beginning.
 const WAS_WELL: Duration = Duration::from_mins(5);
 
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Done {
+    /// It is done, or there was nothing to do.
+    All,
+    /// It was not begun: it would have to write too soon.
+    Held,
+}
+
 /// Carries one step out.
 pub(super) async fn apply(
     context: &Context,
     observed: &Observed,
     step: &Step,
     memory: &Mutex<Memory>,
-) -> Result<(), Error> {
+) -> Result<Done, Error> {
     let doing = Doing {
         context,
         observed,
         memory,
     };
     match (step, observed.own_pod(), &observed.verdict) {
-        (Step::Create, _, Verdict::Run(run)) => doing.create(run).await,
-        (Step::Patch, Some(pod), Verdict::Run(run)) => doing.patch(pod, run).await,
-        (Step::Delete(why), Some(pod), _) => doing.delete(pod, why).await,
-        (Step::ForceDelete { node }, Some(pod), _) => doing.force_delete(pod, node).await,
-        _ => Ok(()),
+        (Step::Create, _, Verdict::Run(run)) => return doing.create(run).await,
+        (Step::Patch, Some(pod), Verdict::Run(run)) => doing.patch(pod, run).await?,
+        (Step::Delete(why), Some(pod), _) => doing.delete(pod, why).await?,
+        (Step::ForceDelete { node }, Some(pod), _) => doing.force_delete(pod, node).await?,
+        _ => {}
     }
+    Ok(Done::All)
 }
 
 /// Writes the status of a Camera, over the version of it that was seen.
@@ -70,6 +80,16 @@ pub(super) async fn write_status(
     Ok(())
 }
 
+/// Who has the name of a camera's pod.
+enum Holder {
+    /// It is free.
+    Nobody,
+    /// The camera's own pod.
+    Ours,
+    /// Something else.
+    Other(Refusal),
+}
+
 struct Doing<'a> {
     context: &'a Context,
     observed: &'a Observed,
@@ -78,26 +98,35 @@ struct Doing<'a> {
 
 impl Doing<'_> {
     /// First the incarnation is raised, then the pod is made: who breaks off in between has only used a number up.
-    async fn create(&self, run: &Run) -> Result<(), Error> {
+    async fn create(&self, run: &Run) -> Result<Done, Error> {
         let camera = &self.observed.camera;
         // Where the name was taken, looking costs less than being refused.
         let was_taken = lock(self.memory)
             .refusal
             .as_ref()
             .is_some_and(|refusal| refusal.reason == NAME_IS_TAKEN);
-        if was_taken && let Some(refusal) = self.who_has_the_name().await? {
+        if was_taken && let Holder::Other(refusal) = self.who_has_the_name().await? {
             self.refused(refusal);
-            return Ok(());
+            return Ok(Done::All);
         }
+        // Taken out until the answer says that no pod has it: one that got no answer may be there all the same.
         let unused = lock(self.memory)
             .unused_incarnation
+            .take()
             .filter(|unused| Some(*unused) == camera.status.incarnation);
-        let incarnation = match unused {
-            Some(unused) => unused,
-            None => self.raise().await?,
+        let incarnation = if let Some(unused) = unused {
+            unused
+        } else if self.holds() {
+            return Ok(Done::Held);
+        } else {
+            self.raise().await?
         };
         let recipe = &self.context.settings.pods;
-        let pod = build::pod(run, recipe, incarnation);
+        let mut pod = build::pod(run, recipe, incarnation);
+        if lock(self.memory).moves {
+            let annotations = pod.metadata.annotations.get_or_insert_default();
+            annotations.insert(names::MOVED.to_owned(), "true".to_owned());
+        }
         match self.pods().create(&PostParams::default(), &pod).await {
             Ok(pod) => {
                 self.made();
@@ -106,11 +135,25 @@ impl Doing<'_> {
                 self.context.tell(|world| world.set_pod(pod, Told::Answer));
                 let note = format!("made pod {}", names::pod(&camera.key.name));
                 self.context.events.normal(camera, "PodCreated", &note);
-                Ok(())
+                Ok(Done::All)
             }
-            Err(kube::Error::Api(status)) => self.not_made(status).await,
+            Err(kube::Error::Api(status)) => {
+                self.not_made(status, incarnation).await?;
+                Ok(Done::All)
+            }
             Err(error) => Err(Error::at("make the pod")(error)),
         }
+    }
+
+    /// Where something goes wrong time after time, not each attempt may write.
+    fn holds(&self) -> bool {
+        let mut memory = lock(self.memory);
+        let next = memory.budget.next(Now::read().instant);
+        let next = next.filter(|_| memory.failures > 0);
+        if next.is_some() {
+            memory.not_before = next;
+        }
+        next.is_some()
     }
 
     async fn raise(&self) -> Result<u64, Error> {
@@ -139,35 +182,37 @@ impl Doing<'_> {
         };
         status.incarnation = Some(incarnation);
         write_status(self.context, camera, &status).await?;
-        let mut memory = lock(self.memory);
-        memory.budget.spend(now.instant);
-        memory.unused_incarnation = Some(incarnation);
+        lock(self.memory).budget.spend(now.instant);
         Ok(incarnation)
     }
 
     fn made(&self) {
         let mut memory = lock(self.memory);
-        memory.unused_incarnation = None;
+        memory.made = Some(Now::read().instant);
+        memory.moves = false;
         memory.refusal = None;
         memory.refusals = 0;
         memory.not_before = None;
     }
 
-    async fn not_made(&self, status: Box<Status>) -> Result<(), Error> {
+    async fn not_made(&self, status: Box<Status>, incarnation: u64) -> Result<(), Error> {
         let refusal = match Answer::of(&status) {
-            Answer::Leaving => return Ok(()),
-            Answer::Unclear => {
-                // It may be there all the same, with this number.
-                lock(self.memory).unused_incarnation = None;
-                return Err(Error::at("make the pod")(kube::Error::Api(status)));
-            }
-            Answer::Refused(refusal) => refusal,
+            Answer::Leaving => None,
+            Answer::Unclear => return Err(Error::at("make the pod")(kube::Error::Api(status))),
+            Answer::Refused(refusal) => Some(refusal),
             Answer::Taken => match self.who_has_the_name().await? {
-                Some(refusal) => refusal,
-                None => return Ok(()),
+                Holder::Other(refusal) => Some(refusal),
+                Holder::Ours => return Ok(()),
+                // It has just become free, and no watch tells of pods that are not ours.
+                Holder::Nobody => {
+                    return Err(Error::at("make the pod")(kube::Error::Api(status)));
+                }
             },
         };
-        self.refused(refusal);
+        lock(self.memory).unused_incarnation = Some(incarnation);
+        if let Some(refusal) = refusal {
+            self.refused(refusal);
+        }
         Ok(())
     }
 
@@ -187,7 +232,7 @@ impl Doing<'_> {
     }
 
     /// Ours, which the watch has not told yet, or which has lost its labels; or another's.
-    async fn who_has_the_name(&self) -> Result<Option<Refusal>, Error> {
+    async fn who_has_the_name(&self) -> Result<Holder, Error> {
         let camera = &self.observed.camera;
         let name = names::pod(&camera.key.name);
         let Some(found) = self
@@ -196,19 +241,18 @@ impl Doing<'_> {
             .await
             .map_err(Error::at("look at the pod"))?
         else {
-            return Ok(None);
+            return Ok(Holder::Nobody);
         };
         let facts = PodFacts::new(found.clone())
             .map(|(_, facts)| facts)
             .unwrap_or_default();
         if facts.owner.as_deref() == Some(camera.uid.as_str()) {
-            lock(self.memory).unused_incarnation = None;
             if let Verdict::Run(run) = &self.observed.verdict {
                 self.patch(&facts, run).await?;
             }
-            return Ok(None);
+            return Ok(Holder::Ours);
         }
-        Ok(Some(Refusal {
+        Ok(Holder::Other(Refusal {
             reason: NAME_IS_TAKEN,
             message: NAME_TAKEN.to_owned(),
             stalled: true,
@@ -256,11 +300,11 @@ impl Doing<'_> {
                 "what changed needs a new pod".to_owned(),
                 false,
             ),
-            Why::Release(name) => (
-                "PodReplaced",
-                format!("its turn has come for release {name}"),
-                false,
-            ),
+            Why::Release { name, answered } => {
+                lock(self.memory).moves = *answered;
+                let note = format!("its turn has come for release {name}");
+                ("PodReplaced", note, false)
+            }
         };
         tracing::info!(camera = %camera.key, reason, note, "pod deleted");
         if trouble {
@@ -292,9 +336,12 @@ impl Doing<'_> {
             .await
             .map_err(Error::at("look at the node"))?;
         if let Some(found) = found {
-            let facts = NodeFacts::new(&found).map(|(_, facts)| facts);
+            let since = NodeFacts::new(&found).and_then(|(_, facts)| facts.not_ready_since);
             self.context.tell(|world| world.set_node(&found));
-            if facts.is_none_or(|facts| facts.not_ready_since.is_none()) {
+            let lost_after = self.context.settings.node_lost_after;
+            let waited = since.map(|since| Now::read().millis.saturating_sub(since));
+            // It may have been back in between.
+            if waited.is_none_or(|waited| Duration::from_millis(waited) < lost_after) {
                 return Ok(());
             }
         }
@@ -307,6 +354,7 @@ impl Doing<'_> {
 
     async fn remove(&self, pod: &PodFacts, grace: Option<u32>) -> Result<(), Error> {
         let key = &self.observed.camera.key;
+        lock(self.memory).made = None;
         let parameters = DeleteParams {
             grace_period_seconds: grace,
             preconditions: Some(Preconditions {
@@ -325,7 +373,7 @@ impl Doing<'_> {
             "pod-deleted"
         });
         match deleted.map_err(Error::at("delete the pod"))? {
-            Either::Left(pod) if grace.is_none() => {
+            Either::Left(pod) if grace.is_none() || pod.metadata.finalizers.is_some() => {
                 self.context.tell(|world| world.set_pod(pod, Told::Answer));
             }
             _ => self

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use streamhub_plan::CameraKey;
 
-use super::apply::{apply, write_status};
+use super::apply::{Done, apply, write_status};
 use super::build;
 use super::decide::{Now, Step, Why, decide};
 use super::dereference::Observed;
@@ -47,7 +47,10 @@ impl Work<CameraKey> for Cameras {
             .observe(begin.elapsed().as_secs_f64());
         match result {
             Ok(next) => {
-                lock(&memory).failures = 0;
+                let mut memory = lock(&memory);
+                if memory.trouble.is_none() {
+                    memory.failures = 0;
+                }
                 next
             }
             Err(error) => {
@@ -84,7 +87,12 @@ async fn look(
         return Ok(None);
     };
     let step = next_step(context, &mut observed, memory);
-    apply(context, &observed, &step, memory).await?;
+    let done = apply(context, &observed, &step, memory).await;
+    trouble(&mut lock(memory), &step, &done);
+    let done = match done {
+        Err(error) if lock(memory).trouble.is_none() || !error.is_answer() => return Err(error),
+        done => done,
+    };
     // Looked at again: the step has changed what there is.
     let refused = match observed.verdict {
         Verdict::Refused(refused @ Refused::Invalid(_)) => Some(Verdict::Refused(refused)),
@@ -98,6 +106,7 @@ async fn look(
         _ => None,
     };
     context.readings.ask(key.clone());
+    done?;
     let again = match step {
         Step::Wait(wait) => Some(wait),
         Step::Replace => Some(ROLLOUT_AGAIN),
@@ -107,6 +116,18 @@ async fn look(
         Step::Keep | Step::Patch | Step::Delete(_) | Step::ForceDelete { .. } => None,
     };
     Ok([again, written].into_iter().flatten().min())
+}
+
+/// Keeps what the API server says to a step, from the second time in a row on; once is not worth a word. What can't be
+/// reached can't be told either.
+fn trouble(memory: &mut Memory, step: &Step, done: &Result<Done, Error>) {
+    match done {
+        Ok(Done::All) if !matches!(step, Step::Wait(_)) => memory.trouble = None,
+        Err(error) if error.is_answer() && memory.failures > 0 => {
+            memory.trouble = Some(error.to_string());
+        }
+        Ok(_) | Err(_) => {}
+    }
 }
 
 fn next_step(context: &Context, observed: &mut Observed, memory: &Mutex<Memory>) -> Step {
@@ -141,7 +162,10 @@ fn next_step(context: &Context, observed: &mut Observed, memory: &Mutex<Memory>)
         let answers = |key: &CameraKey, uid: &str| context.memories.has_answered(key, uid);
         let gate = lock(&context.rollout).ask(key, &lock(&context.world), &release, answers);
         return match gate {
-            Gate::Open => Step::Delete(Why::Release(settings.pods.release.clone())),
+            Gate::Open { answered } => Step::Delete(Why::Release {
+                name: settings.pods.release.clone(),
+                answered,
+            }),
             Gate::Full => Step::Replace,
             Gate::Stopped { by, news } => {
                 if news {
@@ -158,7 +182,10 @@ fn next_step(context: &Context, observed: &mut Observed, memory: &Mutex<Memory>)
 fn note(memory: &mut Memory, observed: &Observed, now: Now) -> Option<Ended> {
     let camera = &observed.camera;
     memory.of_camera(&camera.uid, camera.generation);
-    let pod = observed.own_pod()?;
+    let Some(pod) = observed.own_pod() else {
+        memory.of_no_pod(now.instant);
+        return None;
+    };
     if !pod.is_finished() && pod.deleting_since.is_none() {
         memory.refusal = None;
         memory.refusals = 0;
@@ -198,8 +225,7 @@ async fn tell(
     let became_ready = picture.ready && !camera.has("Ready");
     if moved || became_ready {
         // There may be room for the next one of a new release.
-        let release = context.settings.pods.hash();
-        let next = lock(&context.rollout).next(&lock(&context.world), &release);
+        let next = lock(&context.rollout).next(&lock(&context.world));
         for key in next {
             context.cameras.ask(key);
         }

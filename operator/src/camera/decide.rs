@@ -52,8 +52,13 @@ pub enum Why {
     Ended(String),
     /// Its camera changed in what only a new pod can take over.
     Changed,
-    /// Its turn has come to be of this release.
-    Release(String),
+    /// Its turn has come to be of another release.
+    Release {
+        /// That release.
+        name: String,
+        /// Whether it has answered; if not, nothing is known of the camera with any release.
+        answered: bool,
+    },
 }
 
 /// Decides. `wanted` is what the pod should carry, of a camera that may run.

@@ -215,6 +215,7 @@ async fn whatever_happens_to_a_write_the_end_is_the_same() {
         Fault::CrashBefore,
         Fault::NoAnswer,
         Fault::Answered(409),
+        Fault::Taken,
         Fault::Answered(429),
         Fault::Answered(500),
     ];
@@ -330,4 +331,51 @@ async fn who_mends_a_camera_need_not_wait_for_the_pod_that_was_refused() {
     cluster.tell();
     look().await;
     assert_eq!(pods(), 1);
+}
+
+#[tokio::test]
+async fn a_pod_that_was_made_without_an_answer_keeps_its_number_to_itself() {
+    let cluster = Cluster::new(Some((1, Fault::NoAnswer)));
+    let look = || Cameras(Arc::clone(&cluster.operator)).work(key("door"));
+    cluster.apply("source: {test: {}}");
+    for _ in 0..2 {
+        cluster.tell();
+        look().await;
+    }
+    let place = place("pods", NAMESPACE, "cam-door");
+    cluster
+        .api
+        .with(|store| store.objects.remove(&place))
+        .unwrap();
+    cluster.tell();
+    look().await;
+    let incarnations = cluster.api.with(|store| store.incarnations.clone());
+    assert!(
+        incarnations.len() == 2 && incarnations.is_sorted_by(|a, b| a < b),
+        "{incarnations:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_makes_no_pods_is_told_of_and_not_written_to_without_end() {
+    let mut cluster = Cluster::new(None);
+    cluster.api.with(|store| store.no_pods = Some(500));
+    cluster.apply("source: {test: {}}");
+    for _ in 0..12 {
+        cluster.tell();
+        let work = Cameras(Arc::clone(&cluster.operator)).work(key("door"));
+        assert!(work.await.is_some(), "it is tried again");
+    }
+    let (status, writes) = (
+        cluster.end()["status"].clone(),
+        cluster.api.with(|store| store.writes.len()),
+    );
+    assert_eq!(status["reason"], "ApiServerError", "{status}");
+    let message = status["message"].as_str().unwrap();
+    assert!(message.starts_with("make the pod: "), "{message}");
+    assert!(writes <= 3, "{writes}");
+    cluster.api.with(|store| store.no_pods = None);
+    cluster.operator = operator(&cluster.api);
+    cluster.settle().await;
+    assert_eq!(cluster.end()["status"]["reason"], Value::Null);
 }

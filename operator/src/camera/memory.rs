@@ -2,14 +2,20 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use streamhub_plan::CameraKey;
 use streamhub_wire::status::CameraStatus;
 
 use super::refusal::Refusal;
+use crate::backoff::Backoff;
 use crate::budget::Budget;
 use crate::world::{Ended, PodFacts};
+
+/// So many readings in vain say that a pod does not answer.
+pub const ASKED: u32 = 3;
+/// A pod that somebody deletes sooner than this is not made again at once.
+const VANISHES: Duration = Duration::from_secs(10);
 
 /// What is remembered of one camera.
 #[derive(Debug, Default)]
@@ -28,6 +34,12 @@ pub struct Memory {
     pub refusals: u32,
     /// An incarnation that was written and that no pod has had.
     pub unused_incarnation: Option<u64>,
+    /// When the pod was made that nobody has been asked to end.
+    pub made: Option<Instant>,
+    /// The next pod takes the place of one of another release that had answered.
+    pub moves: bool,
+    /// What the API server says to a step that it refuses time after time.
+    pub trouble: Option<String>,
     /// When the pod was given new configuration.
     pub patched: Option<Instant>,
     /// What its pod said last.
@@ -55,6 +67,19 @@ impl Memory {
             self.endings = 0;
             self.refusals = 0;
             self.not_before = None;
+        }
+    }
+
+    /// The pod is gone. One that went soon after it was made, and not by us, may go so again.
+    pub fn of_no_pod(&mut self, now: Instant) {
+        let Some(lived) = self.made.take().map(|made| now.duration_since(made)) else {
+            return;
+        };
+        if lived >= VANISHES {
+            self.endings = 0;
+        } else {
+            self.endings += 1;
+            self.not_before = Some(now + Backoff::REMAKE.jittered(self.endings));
         }
     }
 
@@ -98,16 +123,18 @@ impl Memories {
         Arc::clone(self.all().entry(key.clone()).or_default())
     }
 
-    /// Whether its pod has said anything.
-    pub fn has_answered(&self, key: &CameraKey, uid: &str) -> bool {
-        let memory = self.all().get(key).cloned();
-        memory.is_some_and(|memory| {
-            let memory = lock(&memory);
-            memory
-                .reading
-                .as_ref()
-                .is_some_and(|reading| reading.uid == uid && reading.said.is_some())
-        })
+    /// Whether its pod has said anything; `None` while it has hardly been asked.
+    pub fn has_answered(&self, key: &CameraKey, uid: &str) -> Option<bool> {
+        let memory = self.all().get(key).cloned()?;
+        let memory = lock(&memory);
+        let reading = memory
+            .reading
+            .as_ref()
+            .filter(|reading| reading.uid == uid)?;
+        match reading.said {
+            Some(_) => Some(true),
+            None => (reading.failed >= ASKED).then_some(false),
+        }
     }
 
     /// The camera is gone.
@@ -151,7 +178,7 @@ mod tests {
     fn a_changed_camera_waits_no_more_and_another_one_begins_anew() {
         let mut memory = Memory::default();
         memory.of_camera("a", 1);
-        let later = Instant::now() + std::time::Duration::from_mins(1);
+        let later = Instant::now() + Duration::from_mins(1);
         let trouble = |memory: &mut Memory| {
             memory.not_before = Some(later);
             memory.last_ending = Some("Failed".to_owned());
@@ -165,6 +192,27 @@ mod tests {
         trouble(&mut memory);
         memory.of_camera("b", 2);
         assert!(memory.not_before.is_none() && memory.last_ending.is_none());
+    }
+
+    #[test]
+    fn a_pod_that_vanishes_soon_is_made_again_later_and_later() {
+        let mut memory = Memory::default();
+        let begin = Instant::now();
+        let mut waits = Vec::new();
+        for lived in [60, 1, 1, 1, 60] {
+            memory.made = Some(begin);
+            memory.not_before = None;
+            let gone = begin + Duration::from_secs(lived);
+            memory.of_no_pod(gone);
+            waits.push(
+                memory
+                    .not_before
+                    .map(|at| (at - gone).as_secs_f64().ceil() as u64),
+            );
+        }
+        assert_eq!(waits, [None, Some(1), Some(2), Some(4), None]);
+        memory.of_no_pod(begin);
+        assert_eq!(memory.not_before, None, "it was ended by us");
     }
 
     #[test]

@@ -34,6 +34,12 @@ pub fn picture(observed: &Observed, memory: &Memory, step: &Step) -> Picture {
         Some(pod) => of_pod(observed, pod, memory),
         None => without_pod(observed, memory, step),
     };
+    if let Some(trouble) = &memory.trouble
+        && picture.reason.is_empty()
+    {
+        "ApiServerError".clone_into(&mut picture.reason);
+        picture.message.clone_from(trouble);
+    }
     match &observed.verdict {
         Verdict::Refused(refused) => over(&mut picture, refused, observed.own_pod().is_some()),
         Verdict::Run(run) => {

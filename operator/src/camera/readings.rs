@@ -11,7 +11,7 @@ use hyper_util::rt::TokioExecutor;
 use streamhub_plan::CameraKey;
 use streamhub_wire::status::CameraStatus;
 
-use super::memory::{Memory, Reading, lock};
+use super::memory::{ASKED, Memory, Reading, lock};
 use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::metrics::{ControllerLabel, ResultLabel};
@@ -23,8 +23,10 @@ use crate::world::PodFacts;
 const NOT_READY: Duration = Duration::from_secs(10);
 /// While it has to take new configuration over.
 const PATCHED: Duration = Duration::from_secs(1);
-/// For how long that is waited for.
+/// For so long: the source that it names may be the one before, until the next is there.
 const PATCHED_FOR: Duration = Duration::from_secs(30);
+/// While it is ready and has something to complain of: that passes without a word.
+const WARNS: Duration = Duration::from_mins(1);
 /// Once more after it became ready: by then its rate is measured.
 const SETTLED: Duration = Duration::from_secs(10);
 /// A process that has just started listens soon.
@@ -60,17 +62,16 @@ pub fn due(pod: &PodFacts, memory: &Memory) -> Option<Instant> {
         };
         return Some(reading.asked + wait);
     }
-    let hash = reading.said.as_ref().map(|said| said.config.hash.as_str());
-    let waited_for = memory
-        .patched
-        .is_some_and(|at| reading.asked < at + PATCHED_FOR);
-    if waited_for && hash != pod.annotation(names::CONFIG_HASH) {
+    let patched = memory.patched;
+    if patched.is_some_and(|at| reading.asked < at + PATCHED_FOR) {
         return Some(reading.asked + PATCHED);
     }
+    let said = reading.said.as_ref();
+    let warns = said.is_some_and(|said| !said.reason.is_empty());
     match (ready, reading.asked_since_flip) {
         (false, _) => Some(reading.asked + NOT_READY),
         (true, ..=1) => Some(reading.asked + SETTLED),
-        (true, _) => None,
+        (true, _) => warns.then(|| reading.asked + WARNS),
     }
 }
 
@@ -127,25 +128,33 @@ impl Readings {
     }
 }
 
+impl Readings {
+    /// The other one asks it from now on; not both.
+    fn hand_over(&self, key: CameraKey, at: Instant) -> Option<Duration> {
+        let other = if self.retries {
+            &self.context.readings
+        } else {
+            &self.context.retries
+        };
+        other.ask_at(key, at);
+        None
+    }
+}
+
 impl Work<CameraKey> for Readings {
     async fn work(self, key: CameraKey) -> Option<Duration> {
         let pod = lock(&self.context.world).pod(&key).cloned()?;
         let memory = self.context.memories.of(&key);
-        let slow = {
+        {
             let memory = lock(&memory);
-            let wait = due(&pod, &memory)?.saturating_duration_since(Instant::now());
+            let due = due(&pod, &memory)?;
+            if slow(&memory, &pod) != self.retries {
+                return self.hand_over(key, due);
+            }
+            let wait = due.saturating_duration_since(Instant::now());
             if !wait.is_zero() {
                 return Some(wait);
             }
-            let reading = memory
-                .reading
-                .as_ref()
-                .filter(|reading| reading.uid == pod.uid);
-            reading.is_some_and(|reading| reading.slow)
-        };
-        if slow && !self.retries {
-            self.context.retries.ask(key);
-            return None;
         }
         let begin = Instant::now();
         let said = self.ask(&pod, &key).await;
@@ -163,19 +172,28 @@ impl Work<CameraKey> for Readings {
             .readings
             .get_or_create(&ResultLabel { result })
             .inc();
-        let (news, next) = {
+        let (news, next, slow) = {
             let mut memory = lock(&memory);
             let news = keep(&mut memory, &pod, said, took);
-            (news, due(&pod, &memory))
+            (news, due(&pod, &memory), slow(&memory, &pod))
         };
         if news {
-            self.context.cameras.ask(key);
+            self.context.cameras.ask(key.clone());
+        }
+        if slow != self.retries {
+            return self.hand_over(key, next?);
         }
         next.map(|at| {
             at.saturating_duration_since(Instant::now())
                 .max(Duration::from_millis(100))
         })
     }
+}
+
+/// Whether a pod was silent for long when it was asked last.
+fn slow(memory: &Memory, pod: &PodFacts) -> bool {
+    let reading = memory.reading.as_ref();
+    reading.is_some_and(|reading| reading.uid == pod.uid && reading.slow)
 }
 
 /// Keeps what was said; whether it is news.
@@ -214,7 +232,7 @@ fn keep(
             reading.said = old.and_then(|old| old.said).filter(|_| !flipped);
             tracing::debug!(pod = pod.uid, error, "can't read the status of a pod");
             reading.error = error;
-            reading.failed == 3
+            reading.failed == ASKED
         }
     };
     memory.reading = Some(reading);

@@ -11,7 +11,10 @@ use crate::world::{PodFacts, World};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gate {
     /// Yes.
-    Open,
+    Open {
+        /// Whether the pod that goes has answered.
+        answered: bool,
+    },
     /// Not while so many do not answer yet.
     Full,
     /// The new release can't start.
@@ -24,31 +27,55 @@ pub enum Gate {
 }
 
 /// Cameras whose pods are being replaced by those of a new release.
+///
+/// Only pods that take the place of one that answered count: a camera that never ran says nothing of a release, and
+/// must not keep the others from it.
 #[derive(Debug, Default)]
 pub struct Rollout {
     moving: BTreeSet<CameraKey>,
-    /// Whether any was told to wait since [`Rollout::next`].
-    waiting: bool,
+    /// Who was told to wait.
+    waiting: BTreeSet<CameraKey>,
     /// Where the new release could not start, when it was asked about last.
     stopped: Option<CameraKey>,
 }
 
 impl Rollout {
-    /// Asks for one more, and notes it when it may. `answers` says whether a pod has ever said something.
+    /// Asks for one more, and notes it when it may. `answers` says whether a pod has ever said something, and nothing
+    /// while it has hardly been asked.
     pub fn ask(
         &mut self,
         key: &CameraKey,
         world: &World,
         release: &str,
-        answers: impl Fn(&CameraKey, &str) -> bool,
+        answers: impl Fn(&CameraKey, &str) -> Option<bool>,
     ) -> Gate {
-        let current = |pod: &PodFacts| pod.annotation(names::RELEASE_HASH) == Some(release);
-        let answering =
-            |key: &CameraKey, pod: &PodFacts| pod.ready.is_some() || answers(key, &pod.uid);
+        let gate = self.gate(key, world, release, answers);
+        if matches!(gate, Gate::Open { .. }) {
+            self.waiting.remove(key);
+        } else {
+            self.waiting.insert(key.clone());
+        }
+        gate
+    }
+
+    fn gate(
+        &mut self,
+        key: &CameraKey,
+        world: &World,
+        release: &str,
+        answers: impl Fn(&CameraKey, &str) -> Option<bool>,
+    ) -> Gate {
+        let answering = |key: &CameraKey, pod: &PodFacts| {
+            if pod.ready.is_some() {
+                Some(true)
+            } else {
+                answers(key, &pod.uid)
+            }
+        };
         self.moving.retain(|key| {
             let arrived = world
                 .pod(key)
-                .is_some_and(|pod| current(pod) && answering(key, pod));
+                .is_some_and(|pod| is_of(pod, release) && answering(key, pod) == Some(true));
             // One that is gone or must not run any more holds nobody up.
             let state = world
                 .camera(key)
@@ -57,17 +84,15 @@ impl Rollout {
             !arrived && !leaves
         });
         let mut away = self.moving.clone();
-        for (other, pod) in world.pods().filter(|(_, pod)| current(pod)) {
-            if answering(other, pod) {
+        let moved = |pod: &PodFacts| pod.annotation(names::MOVED).is_some();
+        for (other, pod) in world.pods() {
+            if !is_of(pod, release) || !moved(pod) || answering(other, pod) == Some(true) {
                 continue;
             }
             if cant_start(pod) {
-                self.waiting = true;
                 let news = self.stopped.replace(other.clone()).as_ref() != Some(other);
-                return Gate::Stopped {
-                    by: other.clone(),
-                    news,
-                };
+                let by = other.clone();
+                return Gate::Stopped { by, news };
             }
             // That no node takes it is not its release's doing.
             if pod.node.is_some() {
@@ -75,30 +100,44 @@ impl Rollout {
             }
         }
         self.stopped = None;
-        let most = (world.cameras().count() / 10).max(1);
-        if away.len() >= most && !away.contains(key) {
-            self.waiting = true;
-            return Gate::Full;
+        let answered = match world.pod(key).map(|pod| (answering(key, pod), pod)) {
+            Some((Some(answered), _)) => answered,
+            // It is about to be asked.
+            Some((None, pod)) if pod.container.running && pod.ip.is_some() => return Gate::Full,
+            _ => false,
+        };
+        if answered {
+            if away.len() >= at_once(world) && !away.contains(key) {
+                return Gate::Full;
+            }
+            self.moving.insert(key.clone());
         }
-        self.moving.insert(key.clone());
-        Gate::Open
+        Gate::Open { answered }
     }
 
     /// Some cameras that were told to wait, to be looked at once there may be room again.
-    pub fn next(&mut self, world: &World, release: &str) -> Vec<CameraKey> {
-        if !std::mem::take(&mut self.waiting) {
-            return Vec::new();
+    pub fn next(&mut self, world: &World) -> Vec<CameraKey> {
+        let next: Vec<CameraKey> = self.waiting.iter().take(at_once(world)).cloned().collect();
+        for key in &next {
+            self.waiting.remove(key);
         }
-        let most = (world.cameras().count() / 10).max(1);
-        let old = |pod: &PodFacts| {
-            pod.annotation(names::RELEASE_HASH) != Some(release) && pod.deleting_since.is_none()
-        };
-        let keys = world
-            .pods()
-            .filter(|(_, pod)| old(pod))
-            .map(|(key, _)| key.clone());
-        keys.take(most).collect()
+        next
     }
+
+    /// Whether a pod of this release could not start, and so others wait.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.is_some()
+    }
+}
+
+/// Whether a pod is of a release.
+pub fn is_of(pod: &PodFacts, release: &str) -> bool {
+    pod.annotation(names::RELEASE_HASH) == Some(release)
+}
+
+/// A tenth of the pods, and at least one.
+fn at_once(world: &World) -> usize {
+    (world.pods().count() / 10).max(1)
 }
 
 /// Whether the image or what is in it keeps a pod from starting.

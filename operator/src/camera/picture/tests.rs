@@ -152,6 +152,27 @@ fn a_refusal_of_the_server_is_told_until_there_is_a_pod() {
 }
 
 #[test]
+fn what_the_server_can_t_do_time_after_time_is_told_and_hides_nothing() {
+    let memory = |state, reason| Memory {
+        trouble: Some("make the pod: failed calling webhook".to_owned()),
+        ..said(state, reason)
+    };
+    let mut none = World::default();
+    none.set_camera(camera("door", "source: {test: {}}"), Told::Watch);
+    let pending = drawn(&none, &memory(CameraState::Streaming, ""));
+    assert_eq!(short(&pending), ("Pending", "ApiServerError", false, false));
+    assert_eq!(pending.message, "make the pod: failed calling webhook");
+    let world = world(|pod| running(pod, true));
+    let streams = drawn(&world, &memory(CameraState::Streaming, ""));
+    assert_eq!(
+        short(&streams),
+        ("Streaming", "ApiServerError", true, false)
+    );
+    let stalled = drawn(&world, &memory(CameraState::Stalled, "FileMissing"));
+    assert_eq!(short(&stalled).1, "FileMissing");
+}
+
+#[test]
 fn names_that_are_taken_are_told_from_pods_that_are_about_to_go() {
     let foreign = |owner: bool| {
         world(|mut pod| {

@@ -46,7 +46,7 @@ fn a_pod_is_asked_when_its_readiness_flips_and_every_ten_seconds_while_it_is_not
 }
 
 #[test]
-fn after_a_patch_it_is_asked_every_second_until_it_has_taken_it_over() {
+fn after_a_patch_it_is_asked_every_second_for_a_while() {
     let pod = pod(true);
     let mut memory = Memory::default();
     for _ in 0..3 {
@@ -54,12 +54,31 @@ fn after_a_patch_it_is_asked_every_second_until_it_has_taken_it_over() {
     }
     memory.patched = Some(Instant::now());
     assert_eq!(wait(&pod, &memory), Some(1));
+    // Its source may still be the one before.
     let hash = pod.annotation(names::CONFIG_HASH).unwrap();
     assert!(keep(&mut memory, &pod, Ok(said(hash))));
-    assert_eq!(wait(&pod, &memory), None);
-    keep(&mut memory, &pod, Ok(said("old")));
+    assert_eq!(wait(&pod, &memory), Some(1));
     memory.patched = Instant::now().checked_sub(Duration::from_secs(31));
-    assert_eq!(wait(&pod, &memory), None, "it was waited for long enough");
+    assert_eq!(wait(&pod, &memory), None);
+}
+
+#[test]
+fn a_pod_that_complains_is_asked_again_until_it_does_not() {
+    let mut memory = Memory::default();
+    for _ in 0..3 {
+        let reason = "Overloaded".to_owned();
+        keep(
+            &mut memory,
+            &pod(true),
+            Ok(CameraStatus {
+                reason,
+                ..said("h")
+            }),
+        );
+    }
+    assert_eq!(wait(&pod(true), &memory), Some(60));
+    assert!(keep(&mut memory, &pod(true), Ok(said("h"))));
+    assert_eq!(wait(&pod(true), &memory), None);
 }
 
 #[test]
@@ -82,7 +101,7 @@ fn only_a_silence_that_had_to_be_waited_for_is_held_apart() {
     let mut memory = Memory::default();
     let mut slow = |said, took| {
         super::keep(&mut memory, &pod(false), said, took);
-        memory.reading.as_ref().unwrap().slow
+        super::slow(&memory, &pod(false))
     };
     assert!(!slow(Err("refused".to_owned()), Duration::from_millis(1)));
     assert!(slow(Err("no answer".to_owned()), CONNECT));

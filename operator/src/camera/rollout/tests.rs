@@ -17,8 +17,10 @@ fn fleet(number: usize) -> World {
 }
 
 fn ask(rollout: &mut Rollout, world: &World, name: &str) -> Gate {
-    rollout.ask(&key(name), world, &recipe("new").hash(), |_, _| false)
+    rollout.ask(&key(name), world, &recipe("new").hash(), |_, _| Some(false))
 }
+
+const OPEN: Gate = Gate::Open { answered: true };
 
 /// The pod of the new release is there, and as it is.
 fn arrive(
@@ -28,6 +30,8 @@ fn arrive(
 ) {
     let mut pod = on_node(pod_of(world, name, "new"), "n1");
     pod.metadata.uid = Some(format!("new-{name}"));
+    let annotations = pod.metadata.annotations.as_mut().unwrap();
+    annotations.insert(names::MOVED.to_owned(), "true".to_owned());
     world.set_pod(change(pod), Told::Watch);
 }
 
@@ -36,22 +40,22 @@ fn a_tenth_goes_at_a_time_and_one_of_few() {
     let world = fleet(25);
     let mut rollout = Rollout::default();
     let open = (0..25)
-        .filter(|n| ask(&mut rollout, &world, &format!("cam{n}")) == Gate::Open)
+        .filter(|n| ask(&mut rollout, &world, &format!("cam{n}")) == OPEN)
         .count();
     assert_eq!(open, 2);
     assert_eq!(
         ask(&mut rollout, &world, "cam0"),
-        Gate::Open,
+        OPEN,
         "it has its turn already"
     );
-    assert_eq!(ask(&mut Rollout::default(), &fleet(3), "cam1"), Gate::Open);
+    assert_eq!(ask(&mut Rollout::default(), &fleet(3), "cam1"), OPEN);
 }
 
 #[test]
 fn the_next_goes_when_one_has_arrived() {
     let mut world = fleet(3);
     let mut rollout = Rollout::default();
-    assert_eq!(ask(&mut rollout, &world, "cam0"), Gate::Open);
+    assert_eq!(ask(&mut rollout, &world, "cam0"), OPEN);
     assert_eq!(ask(&mut rollout, &world, "cam1"), Gate::Full);
     world.remove_pod(&key("cam0"), None);
     assert_eq!(ask(&mut rollout, &world, "cam1"), Gate::Full);
@@ -61,9 +65,9 @@ fn the_next_goes_when_one_has_arrived() {
         Gate::Full,
         "it has not answered yet"
     );
-    assert_eq!(rollout.next(&world, &recipe("new").hash()).len(), 1);
+    assert_eq!(rollout.next(&world), [key("cam1")]);
     arrive(&mut world, "cam0", |pod| running(pod, true));
-    assert_eq!(ask(&mut rollout, &world, "cam1"), Gate::Open);
+    assert_eq!(ask(&mut rollout, &world, "cam1"), OPEN);
 }
 
 #[test]
@@ -73,9 +77,9 @@ fn a_camera_that_is_down_but_whose_pod_answers_holds_nobody_up() {
     ask(&mut rollout, &world, "cam0");
     arrive(&mut world, "cam0", |pod| running(pod, false));
     let gate = rollout.ask(&key("cam1"), &world, &recipe("new").hash(), |_, uid| {
-        uid == "new-cam0"
+        Some(uid == "new-cam0")
     });
-    assert_eq!(gate, Gate::Open);
+    assert_eq!(gate, OPEN);
 }
 
 #[test]
@@ -101,4 +105,48 @@ fn an_operator_that_starts_anew_knows_who_is_on_the_way() {
     let mut world = fleet(3);
     arrive(&mut world, "cam0", |pod| running(pod, false));
     assert_eq!(ask(&mut Rollout::default(), &world, "cam1"), Gate::Full);
+}
+
+#[test]
+fn a_camera_that_never_ran_neither_counts_nor_waits() {
+    let mut world = fleet(3);
+    let mut rollout = Rollout::default();
+    let never = running(pod_of(&world, "cam2", "old"), false);
+    world.set_pod(on_node(never, "n1"), Told::Watch);
+    assert_eq!(ask(&mut rollout, &world, "cam0"), OPEN);
+    let gate = ask(&mut rollout, &world, "cam2");
+    assert_eq!(gate, Gate::Open { answered: false });
+    // It can't start with the new release either, and the others go on.
+    arrive(&mut world, "cam0", |pod| running(pod, true));
+    arrive(&mut world, "cam2", |mut pod| {
+        pod.metadata
+            .annotations
+            .as_mut()
+            .unwrap()
+            .remove(names::MOVED);
+        with_status(pod, json!({"phase": "Pending"}))
+    });
+    assert_eq!(ask(&mut rollout, &world, "cam1"), OPEN);
+}
+
+#[test]
+fn one_of_which_nothing_is_known_yet_is_asked_first() {
+    let mut world = fleet(3);
+    let starting = running(pod_of(&world, "cam1", "old"), false);
+    world.set_pod(on_node(starting, "n1"), Told::Watch);
+    let mut rollout = Rollout::default();
+    let gate = rollout.ask(&key("cam1"), &world, &recipe("new").hash(), |_, _| None);
+    assert_eq!(gate, Gate::Full);
+}
+
+#[test]
+fn who_was_told_to_wait_is_woken_each_in_turn() {
+    let world = fleet(4);
+    let mut rollout = Rollout::default();
+    for name in ["cam0", "cam2", "cam3"] {
+        ask(&mut rollout, &world, name);
+    }
+    assert_eq!(rollout.next(&world), [key("cam2")]);
+    assert_eq!(rollout.next(&world), [key("cam3")]);
+    assert!(rollout.next(&world).is_empty());
 }
