@@ -190,7 +190,7 @@ fn silent(client: &Client, within: Duration) -> Fault {
     Fault::transient(
         "NoFrames",
         format!(
-            "{}: no frame came for {:.1} s, though the connection is open",
+            "{}: no frame came for {:.0} s, though the connection is open",
             client.shown(),
             within.as_secs_f64()
         ),

@@ -285,7 +285,7 @@ fn stale(spec: &RtspSpec, arrivals: &Arrivals, started: Instant) -> Option<Fault
                 Fault::transient(
                     "NoFrames",
                     format!(
-                        "{}: last frame {:.1} s ago, though the connection is open",
+                        "{}: last frame {:.0} s ago, though the connection is open",
                         spec.shown,
                         silence.as_secs_f64()
                     ),
