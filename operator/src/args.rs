@@ -56,7 +56,8 @@ pub struct Args {
     /// How long a node must be not ready before its camera pods are made anew elsewhere, such as 60s or 5m
     #[arg(long, env = "STREAMHUB_NODE_LOST_AFTER", value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub node_lost_after: Duration,
-    /// Whether nodes are looked at; without, pods of dead nodes stay until Kubernetes removes them
+    /// Whether nodes are looked at; without, the pod of a dead node stays, and no other is made, until the node is back or
+    /// somebody deletes the Node
     #[arg(long, env = "STREAMHUB_WATCH_NODES", value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     pub watch_nodes: bool,
     /// Name of the Lease that says which operator works

@@ -41,7 +41,7 @@ const REASONS: [(&str, &str, &str); 22] = [
     (
         "PreviousPod",
         "the pod of an earlier Camera of this name is being removed",
-        "",
+        "wait; where its node does not answer, see the message",
     ),
     (
         "QuotaExceeded",

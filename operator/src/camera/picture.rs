@@ -88,7 +88,7 @@ fn notify(picture: &mut Picture, notice: &Reason) {
 
 fn without_pod(observed: &Observed, memory: &Memory, step: &Step) -> Picture {
     if let Some(pod) = observed.foreign_pod() {
-        return foreign(pod);
+        return foreign(pod, observed.node);
     }
     if let Some(refusal) = &memory.refusal {
         return Picture {
@@ -108,13 +108,17 @@ fn without_pod(observed: &Observed, memory: &Memory, step: &Step) -> Picture {
 }
 
 /// There is something else of the pod's name.
-fn foreign(pod: &PodFacts) -> Picture {
+fn foreign(pod: &PodFacts, node: NodeState) -> Picture {
     if pod.owner.is_some() {
-        return because(
-            "Pending",
-            "PreviousPod",
-            "the pod of an earlier Camera of this name is being removed",
-        );
+        let mut message = "the pod of an earlier Camera of this name is being removed".to_owned();
+        if let NodeState::NotReadySince(_) = node {
+            let node = pod.node.as_deref().unwrap_or_default();
+            let why = format!(
+                "; its node {node} does not answer: bring it back, or delete the Node or that pod with --force"
+            );
+            message.push_str(&why);
+        }
+        return because("Pending", "PreviousPod", &message);
     }
     let mut picture = because("Pending", NAME_IS_TAKEN, NAME_TAKEN);
     picture.stalled = true;

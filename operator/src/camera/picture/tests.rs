@@ -188,6 +188,14 @@ fn names_that_are_taken_are_told_from_pods_that_are_about_to_go() {
         short(&drawn(&foreign(true), &Memory::default())),
         ("Pending", "PreviousPod", false, false)
     );
+    let mut lost = world(|mut pod| {
+        let owners = pod.metadata.owner_references.as_mut().unwrap();
+        "an-earlier-camera".clone_into(&mut owners[0].uid);
+        on_node(pod, "n1")
+    });
+    lost.set_node(&node("n1", Some(90)));
+    let told = drawn(&lost, &Memory::default()).message;
+    assert!(told.contains("node n1 does not answer"), "{told}");
     assert_eq!(
         short(&drawn(&foreign(false), &Memory::default())),
         ("Pending", "NameTaken", false, true)
