@@ -42,6 +42,17 @@ impl Error {
     }
 }
 
+/// With all that lies below it, which most errors do not say themselves.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text = format!("{text}: {error}");
+        next = error.source();
+    }
+    text
+}
+
 /// The HTTP status of an answer.
 pub fn code(error: &kube::Error) -> Option<u16> {
     match error {

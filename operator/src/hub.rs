@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use streamhub_crds::{CameraCounts, NatsServer, StreamHubStatus};
@@ -15,9 +13,9 @@ use crate::budget::Budget;
 use crate::camera::decide::Now;
 use crate::camera::difference;
 use crate::camera::memory::lock;
+use crate::conditions::Conditions;
 use crate::context::Context;
 use crate::error::Error;
-use crate::metrics::{ControllerLabel, ErrorLabels};
 use crate::names;
 use crate::queue::Work;
 use crate::world::{HubKey, HubObject, Told, World};
@@ -37,15 +35,7 @@ impl Work<HubKey> for Hubs {
     async fn work(self, key: HubKey) -> Option<Duration> {
         let begin = Instant::now();
         let result = look(&self.0, &key).await;
-        let metrics = &self.0.metrics;
-        let label = ControllerLabel {
-            controller: CONTROLLER,
-        };
-        metrics.reconciles.get_or_create(&label).inc();
-        metrics
-            .durations
-            .get_or_create(&label)
-            .observe(begin.elapsed().as_secs_f64());
+        self.0.metrics.looked(CONTROLLER, begin, &result);
         let mut budgets = lock(&self.0.hub_budgets.0);
         match result {
             Ok(next) => {
@@ -55,19 +45,12 @@ impl Work<HubKey> for Hubs {
                 next
             }
             Err(error) => {
-                let category = error.category();
-                metrics
-                    .errors
-                    .get_or_create(&ErrorLabels {
-                        controller: CONTROLLER,
-                        category,
-                    })
-                    .inc();
                 if error.is_stale() {
                     return Some(STALE_AGAIN);
                 }
                 let (_, failures) = budgets.entry(key.clone()).or_default();
                 *failures += 1;
+                let category = error.category();
                 tracing::warn!(hub = %key, %error, category, "reconcile failed");
                 Some(Backoff::REQUEST.jittered(*failures))
             }
@@ -176,43 +159,19 @@ fn status(
         }
         (Ok(_), Some(_)) => (true, "Ready", String::new(), false),
     };
-    let mut conditions = vec![condition(hub, "Ready", ready, reason, &message, now_ms)];
+    let mut conditions = Conditions::after(&hub.status.conditions, hub.generation, now_ms);
+    conditions.add("Ready", ready, reason, &message);
     if stalled {
-        conditions.push(condition(hub, "Stalled", true, reason, &message, now_ms));
+        conditions.add("Stalled", true, reason, &message);
     }
     StreamHubStatus {
         observed_generation: Some(hub.generation),
-        conditions,
+        conditions: conditions.all,
         nats: url,
         subject_prefix: parsed
             .ok()
             .map(|hub| hub.spec.subject_prefix(&key.namespace, &key.name)),
         cameras,
-    }
-}
-
-fn condition(
-    hub: &HubObject,
-    kind: &str,
-    status: bool,
-    reason: &str,
-    message: &str,
-    now_ms: u64,
-) -> Condition {
-    let status = if status { "True" } else { "False" };
-    let old = hub
-        .status
-        .conditions
-        .iter()
-        .find(|old| old.type_ == kind && old.status == status);
-    let now = Timestamp::from_second((now_ms / 1000) as i64).unwrap_or_default();
-    Condition {
-        type_: kind.to_owned(),
-        status: status.to_owned(),
-        reason: reason.to_owned(),
-        message: message.to_owned(),
-        observed_generation: Some(hub.generation),
-        last_transition_time: old.map_or(Time(now), |old| old.last_transition_time.clone()),
     }
 }
 

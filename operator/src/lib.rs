@@ -3,13 +3,14 @@
 //! * [`world`]: what is known of the cluster, kept by [`watch`]; pure but for its lock.
 //! * [`camera`]: dereference, decide, build, apply, status, for one Camera at a time; [`hub`]: the same for a hub.
 //! * [`queue`]: who is looked at next; [`backoff`]: when again; [`election`]: who of several operators works.
-//! * [`client`]: how the API server is spoken to; [`events`], [`metrics`], [`http`]: what people and Prometheus see.
+//! * [`conditions`]: of a status; [`client`]: how the API server is spoken to; [`events`], [`metrics`], [`http`]: what people and Prometheus see.
 
 pub mod args;
 pub mod backoff;
 pub mod budget;
 pub mod camera;
 pub mod client;
+pub mod conditions;
 pub mod context;
 pub mod election;
 pub mod error;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::atomic::AtomicI64;
+use std::time::Instant;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -11,6 +12,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::error::Error;
 
 /// Which controller.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -249,6 +252,22 @@ impl Metrics {
         let _ = self.cameras.get_or_create(&StateLabel { state });
         let _ = self.readings.get_or_create(&ResultLabel { result: "ok" });
         self.wrote("pod-created");
+    }
+
+    /// A look at one object is over.
+    pub fn looked<T>(&self, controller: &'static str, begin: Instant, result: &Result<T, Error>) {
+        let label = ControllerLabel { controller };
+        self.reconciles.get_or_create(&label).inc();
+        let took = begin.elapsed().as_secs_f64();
+        self.durations.get_or_create(&label).observe(took);
+        if let Err(error) = result {
+            let category = error.category();
+            let labels = ErrorLabels {
+                controller,
+                category,
+            };
+            self.errors.get_or_create(&labels).inc();
+        }
     }
 
     /// One more write.

@@ -1,6 +1,7 @@
 //! Who is looked at next: each key once however often it was asked for, never twice at a time, a few at once.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,7 +47,10 @@ impl<K: Key> Asker<K> {
     /// Now, or as soon as it may.
     pub fn ask(&self, key: K) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.entry(key.clone()).or_insert_with(Instant::now);
+        let Entry::Vacant(vacant) = waiting.entry(key.clone()) else {
+            return;
+        };
+        vacant.insert(Instant::now());
         self.metrics.depth.set(waiting.len() as i64);
         drop(waiting);
         self.ask_at(key, Instant::now());

@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use crate::camera::memory::lock;
 use crate::client::WATCH;
 use crate::context::Context;
+use crate::error::chain;
 use crate::names;
 use crate::world::{HubKey, Told, Touched, World};
 
@@ -292,7 +293,7 @@ async fn take<K: Kind>(
                     // nothing in it is taken for gone.
                     let _ = listed.send(true);
                 }
-                let error = described(&error);
+                let error = chain(&error);
                 tracing::warn!(
                     kind = K::NAME,
                     namespace,
@@ -313,15 +314,4 @@ fn is_forbidden(error: &watcher::Error) -> bool {
 
 fn place(object: &impl ResourceExt) -> (String, String) {
     (object.namespace().unwrap_or_default(), object.name_any())
-}
-
-/// With what lies below it: a watch's own words do not say what the API server said.
-fn described(error: &watcher::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(error) = next {
-        text = format!("{text}: {error}");
-        next = error.source();
-    }
-    text
 }

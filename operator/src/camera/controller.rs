@@ -17,7 +17,6 @@ use super::verdict::{Refused, Verdict};
 use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::error::Error;
-use crate::metrics::{ControllerLabel, ErrorLabels};
 use crate::queue::Work;
 use crate::world::Ended;
 
@@ -36,15 +35,7 @@ impl Work<CameraKey> for Cameras {
         let begin = Instant::now();
         let memory = self.0.memories.of(&key);
         let result = look(&self.0, &key, &memory).await;
-        let metrics = &self.0.metrics;
-        let label = ControllerLabel {
-            controller: CONTROLLER,
-        };
-        metrics.reconciles.get_or_create(&label).inc();
-        metrics
-            .durations
-            .get_or_create(&label)
-            .observe(begin.elapsed().as_secs_f64());
+        self.0.metrics.looked(CONTROLLER, begin, &result);
         match result {
             Ok(next) => {
                 let mut memory = lock(&memory);
@@ -55,13 +46,6 @@ impl Work<CameraKey> for Cameras {
             }
             Err(error) => {
                 let category = error.category();
-                metrics
-                    .errors
-                    .get_or_create(&ErrorLabels {
-                        controller: CONTROLLER,
-                        category,
-                    })
-                    .inc();
                 if error.is_stale() {
                     tracing::debug!(camera = %key, %error, "looked at again");
                     return Some(STALE_AGAIN);

@@ -14,6 +14,7 @@ use streamhub_wire::status::CameraStatus;
 use super::memory::{ASKED, Memory, Reading, lock};
 use crate::backoff::Backoff;
 use crate::context::Context;
+use crate::error::chain;
 use crate::metrics::{ControllerLabel, ResultLabel};
 use crate::names;
 use crate::queue::Work;
@@ -257,16 +258,6 @@ fn differs(old: &CameraStatus, new: &CameraStatus) -> bool {
         )
     };
     shown(old) != shown(new)
-}
-
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        text = format!("{text}: {error}");
-        next = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! From a picture to the status of a Camera. A function: the same picture over its own result changes nothing.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use streamhub_crds::{CameraStatus, SourceFacts};
 
 use super::dereference::Observed;
 use super::memory::{Memory, Reading};
 use super::picture::Picture;
+use crate::conditions::{Conditions, time};
 use crate::names;
 
 /// The status that a Camera should have.
@@ -18,20 +18,19 @@ pub fn status(
 ) -> CameraStatus {
     let camera = &observed.camera;
     let old = &camera.status;
-    let now = time(now_ms);
     let pod = observed.own_pod();
     let reason = some(&picture.reason);
     let same = old.state.as_deref() == Some(picture.state) && old.reason == reason;
     CameraStatus {
         observed_generation: Some(camera.generation),
-        conditions: conditions(observed, picture, &now),
+        conditions: conditions(observed, picture, now_ms),
         state: Some(picture.state.to_owned()),
         reason,
         message: some(&picture.message),
         since: if same && old.since.is_some() {
             old.since.clone()
         } else {
-            Some(now.0.to_string())
+            Some(time(now_ms).0.to_string())
         },
         node: pod.and_then(|pod| pod.node.clone()),
         pod: pod.map(|_| names::pod(&camera.key.name)),
@@ -40,42 +39,26 @@ pub fn status(
     }
 }
 
-fn conditions(observed: &Observed, picture: &Picture, now: &Time) -> Vec<Condition> {
-    let generation = observed.camera.generation;
-    let old = &observed.camera.status.conditions;
-    let mut all = Vec::new();
-    let mut add = |kind: &str, status: bool, reason: &str, message: &str| {
-        let status = if status { "True" } else { "False" };
-        let before = old
-            .iter()
-            .find(|before| before.type_ == kind && before.status == status);
-        all.push(Condition {
-            type_: kind.to_owned(),
-            status: status.to_owned(),
-            reason: reason.to_owned(),
-            message: message.to_owned(),
-            observed_generation: Some(generation),
-            last_transition_time: before
-                .map_or_else(|| now.clone(), |before| before.last_transition_time.clone()),
-        });
-    };
+fn conditions(observed: &Observed, picture: &Picture, now_ms: u64) -> Vec<Condition> {
+    let camera = &observed.camera;
+    let mut all = Conditions::after(&camera.status.conditions, camera.generation, now_ms);
     match &picture.not_accepted {
-        Some((reason, message)) => add("Accepted", false, reason, message),
-        None => add("Accepted", true, "Accepted", ""),
+        Some((reason, message)) => all.add("Accepted", false, reason, message),
+        None => all.add("Accepted", true, "Accepted", ""),
     }
     if let Some((reason, message)) = &picture.no_device {
-        add("DeviceReady", false, reason, message);
+        all.add("DeviceReady", false, reason, message);
     }
     let why = if picture.reason.is_empty() {
         picture.state
     } else {
         picture.reason.as_str()
     };
-    add("Ready", picture.ready, why, &picture.message);
+    all.add("Ready", picture.ready, why, &picture.message);
     if picture.stalled {
-        add("Stalled", true, why, &picture.message);
+        all.add("Stalled", true, why, &picture.message);
     }
-    all
+    all.all
 }
 
 /// What is known of the source; what a pod found out stays until another one finds out something else.
@@ -132,12 +115,6 @@ fn rate(measured: f64, shown: Option<&str>) -> Option<String> {
 
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned()).filter(|text| !text.is_empty())
-}
-
-/// To the second, as Kubernetes keeps times.
-fn time(millis: u64) -> Time {
-    let seconds = i64::try_from(millis / 1000).unwrap_or_default();
-    Time(Timestamp::from_second(seconds).unwrap_or_default())
 }
 
 #[cfg(test)]
