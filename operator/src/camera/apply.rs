@@ -202,9 +202,8 @@ impl Doing<'_> {
             Answer::Refused(refusal) => Some(refusal),
             Answer::Taken => match self.who_has_the_name().await? {
                 Holder::Other(refusal) => Some(refusal),
-                Holder::Ours => return Ok(()),
-                // It has just become free, and no watch tells of pods that are not ours.
-                Holder::Nobody => {
+                // No watch tells that a name has become free that was not ours; nor of a pod that we took for gone.
+                Holder::Ours | Holder::Nobody => {
                     return Err(Error::at("make the pod")(kube::Error::Api(status)));
                 }
             },
