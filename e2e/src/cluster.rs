@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use streamhub_testkit::{Proc, cache_dir};
+
+use crate::until;
 
 /// A cluster that can be reached.
 #[derive(Debug, Clone)]
@@ -49,6 +51,25 @@ impl Cluster {
         finish(&mut self.tool("kubectl", &arguments), documents)
     }
 
+    /// Asks the API server whether it would take these documents in a namespace.
+    pub fn would_take(&self, namespace: &str, documents: &str) -> Result<String> {
+        let arguments = [
+            "apply",
+            "--dry-run=server",
+            "--namespace",
+            namespace,
+            "--filename",
+            "-",
+        ];
+        finish(&mut self.tool("kubectl", &arguments), documents)
+    }
+
+    /// Posts an object to a path of the API, for what `kubectl` has no command.
+    pub fn post(&self, path: &str, object: &str) -> Result<String> {
+        let arguments = ["create", "--raw", path, "--filename", "-"];
+        finish(&mut self.tool("kubectl", &arguments), object)
+    }
+
     /// One object, or a list of them: `kubectl get ... --output json`.
     pub fn get(&self, arguments: &[&str]) -> Result<Value> {
         let arguments = [&["get", "--output", "json"], arguments].concat();
@@ -71,6 +92,19 @@ impl Cluster {
         Ok(Forward {
             port,
             _process: process,
+        })
+    }
+
+    /// Waits until the control plane finds a node ready, or no longer.
+    pub fn node_is_within(&self, limit: Duration, node: &str, ready: bool) -> Result<()> {
+        let path = "-o=jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
+        until(limit, || {
+            let status = self.kubectl(&["get", "node", node, path])?;
+            ensure!(
+                (status == "True") == ready,
+                "node {node} has Ready={status}"
+            );
+            Ok(())
         })
     }
 

@@ -5,12 +5,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anyhow::{Context, Result};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Passes TCP connections on; closes when dropped.
 #[derive(Debug)]
 pub struct Doorway {
     address: SocketAddr,
+    port: watch::Sender<u16>,
     task: JoinHandle<()>,
 }
 
@@ -22,8 +24,10 @@ impl Doorway {
             .await
             .context("the test does not run in the cluster's network")?;
         let address = listener.local_addr()?;
+        let (port, leads_to) = watch::channel(port);
         let task = tokio::spawn(async move {
             while let Ok((mut outside, _)) = listener.accept().await {
+                let port = *leads_to.borrow();
                 tokio::spawn(async move {
                     if let Ok(mut inside) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
                         // An end that goes away is what ends a connection.
@@ -32,7 +36,16 @@ impl Doorway {
                 });
             }
         });
-        Ok(Self { address, task })
+        Ok(Self {
+            address,
+            port,
+            task,
+        })
+    }
+
+    /// Passes new connections on to another port.
+    pub fn lead_to(&self, port: u16) {
+        self.port.send_replace(port);
     }
 
     /// What a pod connects to.

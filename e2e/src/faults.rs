@@ -1,7 +1,7 @@
 //! Harm done to the cluster that `e2e/cluster/run` made.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -10,8 +10,6 @@ use streamhub_testkit::repository;
 use crate::cluster::finish;
 
 /// The switches of a cluster whose nodes may be killed; `e2e/cluster/ctl` does the work and says what each does.
-///
-/// Every fault is mended when the test is done with it, or the next test meets it.
 #[derive(Debug, Clone)]
 pub struct Faults {
     ctl: PathBuf,
@@ -20,49 +18,93 @@ pub struct Faults {
 impl Faults {
     /// None against a cluster of the user's own.
     pub fn here() -> Option<Self> {
-        let ours =
-            env::var_os("E2E_KUBECONFIG").is_none() && env::var_os("CLUSTER_STATE").is_some();
-        if !ours {
+        if !Self::are_possible() {
             eprintln!(
                 "not run: this test kills nodes, which only a cluster of e2e/cluster/run allows"
             );
+            return None;
         }
-        ours.then(|| Self {
+        Some(Self {
             ctl: repository().join("e2e/cluster/ctl"),
         })
     }
 
-    /// SIGKILL to a part of the control plane or to a process of a node, or a power cut of a node.
-    pub fn kill(&self, part: &str) -> Result<()> {
-        self.ctl(&["kill", part])
+    /// Whether the cluster is one of `e2e/cluster/run`, and the test runs in its network.
+    pub fn are_possible() -> bool {
+        env::var_os("E2E_KUBECONFIG").is_none() && env::var_os("CLUSTER_STATE").is_some()
     }
 
-    /// Starts what was killed or stopped.
-    pub fn start(&self, part: &str) -> Result<()> {
-        self.ctl(&["start", part])
+    /// SIGKILL to a part of the control plane or to a process of a node, or a power cut of a node.
+    pub fn kill(&self, part: &str) -> Result<Harm> {
+        self.harm("kill", "start", part)
     }
 
     /// Leaves a part with its connections open and no answer.
-    pub fn freeze(&self, part: &str) -> Result<()> {
-        self.ctl(&["freeze", part])
-    }
-
-    /// Lets a frozen part go on.
-    pub fn thaw(&self, part: &str) -> Result<()> {
-        self.ctl(&["thaw", part])
+    pub fn freeze(&self, part: &str) -> Result<Harm> {
+        self.harm("freeze", "thaw", part)
     }
 
     /// Takes a node from the network; what runs on it goes on.
-    pub fn cut(&self, node: &str) -> Result<()> {
-        self.ctl(&["cut", node])
+    pub fn cut(&self, node: &str) -> Result<Harm> {
+        self.harm("cut", "mend", node)
     }
 
-    /// Puts a node back on the network.
-    pub fn mend(&self, node: &str) -> Result<()> {
-        self.ctl(&["mend", node])
+    /// SIGKILL to the one process of a node whose command line has this text.
+    pub fn kill_process(&self, node: &str, text: &str) -> Result<()> {
+        self.ctl(&["exec", node, "pkill", "-KILL", "-f", "--", text])
+    }
+
+    /// Gives an image of every node a second name.
+    pub fn tag_image(&self, image: &str, name: &str) -> Result<()> {
+        self.ctl(&["tag", image, name])
+    }
+
+    /// Gives every node the image of this archive.
+    pub fn load_image(&self, archive: &Path) -> Result<()> {
+        self.ctl(&["load", &archive.to_string_lossy()])
+    }
+
+    fn harm(&self, verb: &str, undo: &'static str, part: &str) -> Result<Harm> {
+        self.ctl(&[verb, part])?;
+        Ok(Harm {
+            faults: self.clone(),
+            undo: Some(undo),
+            part: part.to_owned(),
+        })
     }
 
     fn ctl(&self, arguments: &[&str]) -> Result<()> {
         finish(Command::new(&self.ctl).args(arguments), "").map(drop)
+    }
+}
+
+/// Harm that ends with this value, so that a test that fails leaves none to the next.
+#[derive(Debug)]
+#[must_use = "the harm ends with this value"]
+pub struct Harm {
+    faults: Faults,
+    undo: Option<&'static str>,
+    part: String,
+}
+
+impl Harm {
+    /// Makes it good again: starts what was killed, and so on.
+    pub fn mend(mut self) -> Result<()> {
+        self.undo()
+    }
+
+    fn undo(&mut self) -> Result<()> {
+        match self.undo.take() {
+            Some(verb) => self.faults.ctl(&[verb, &self.part]),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Harm {
+    fn drop(&mut self) {
+        if let Err(error) = self.undo() {
+            eprintln!("{error:#}");
+        }
     }
 }

@@ -1,42 +1,71 @@
 //! The chart, installed for a test.
 
 use std::env;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use anyhow::Result;
 use streamhub_testkit::repository;
 
-use crate::{Cluster, Namespace};
+use crate::{Cluster, Faults, Namespace};
 
 /// The namespace that the chart is installed in.
 pub const SYSTEM: &str = "streamhub-system";
 
-/// A cluster has one installation at a time.
-static TURN: Mutex<()> = Mutex::new(());
+/// A cluster has one installation at a time. Who changes it, or does harm to what others need, is alone.
+static TURN: RwLock<()> = RwLock::new(());
+/// Helm does one thing at a time.
+static HELM: Mutex<()> = Mutex::new(());
 
-/// A release of the chart in a restricted namespace, uninstalled when dropped.
+/// A release of the chart in a restricted namespace.
+///
+/// When this is dropped, a cluster that ends with the tests keeps it for the next one, which is done sooner; from a cluster
+/// of the user's own it is uninstalled, by tests that do not share it.
 #[derive(Debug)]
 pub struct Installation {
     cluster: Cluster,
-    _namespace: Namespace,
-    _turn: MutexGuard<'static, ()>,
+    namespace: Option<Namespace>,
+    turn: Turn,
+}
+
+/// Held as long as the installation is used.
+#[derive(Debug)]
+enum Turn {
+    Alone(#[expect(dead_code, reason = "its drop is what counts")] RwLockWriteGuard<'static, ()>),
+    Shared(#[expect(dead_code, reason = "its drop is what counts")] RwLockReadGuard<'static, ()>),
 }
 
 impl Installation {
     /// `helm install`, and waits until all of it is ready; before that, until no other test has one.
     pub fn install(cluster: &Cluster, values: &[&str]) -> Result<Self> {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
+        Self::within(Turn::Alone(turn), cluster, values)
+    }
+
+    /// The same, beside other tests that want the same values and leave the installation as it is.
+    pub fn share(cluster: &Cluster, values: &[&str]) -> Result<Self> {
+        let turn = TURN.read().unwrap_or_else(PoisonError::into_inner);
+        Self::within(Turn::Shared(turn), cluster, values)
+    }
+
+    fn within(turn: Turn, cluster: &Cluster, values: &[&str]) -> Result<Self> {
+        let _one = HELM.lock().unwrap_or_else(PoisonError::into_inner);
         let namespace = Namespace::create(cluster, SYSTEM)?;
         let installation = Self {
             cluster: cluster.clone(),
-            _namespace: namespace,
-            _turn: turn,
+            namespace: Some(namespace),
+            turn,
         };
         installation.upgrade(values)?;
         Ok(installation)
     }
 
-    /// `helm upgrade` to these values.
+    /// The same where nothing of an earlier one is left.
+    pub fn install_anew(cluster: &Cluster, values: &[&str]) -> Result<Self> {
+        Self::install(cluster, &[])?.remove()?;
+        Self::install(cluster, values)
+    }
+
+    /// `helm upgrade` to these values, and the chart's own for all others.
     pub fn upgrade(&self, values: &[&str]) -> Result<()> {
         let chart = repository().join("charts/streamhub");
         let chart = chart.to_string_lossy();
@@ -48,7 +77,7 @@ impl Installation {
             "--namespace",
             SYSTEM,
         ];
-        arguments.extend(["--wait", "--timeout", "2m"]);
+        arguments.extend(["--reset-values", "--wait", "--timeout", "2m"]);
         // On a cluster of the user's own: where its images are.
         let own = env::var("E2E_HELM_VALUES").ok();
         if let Some(file) = &own {
@@ -79,11 +108,30 @@ impl Installation {
             .helm(&["uninstall", "streamhub", "--namespace", SYSTEM, "--wait"])
             .map(drop)
     }
+
+    /// Uninstalls it, and deletes its namespace; the definitions stay.
+    pub fn remove(mut self) -> Result<()> {
+        // A test may have uninstalled it already.
+        let uninstalled = self.uninstall();
+        if let Some(namespace) = self.namespace.take() {
+            namespace.delete()?;
+        }
+        match uninstalled {
+            Err(error) if !error.to_string().contains("not found") => Err(error),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Drop for Installation {
     fn drop(&mut self) {
-        // An error is of no interest: a test may have uninstalled it already.
-        let _ = self.uninstall();
+        let Some(namespace) = self.namespace.take() else {
+            return;
+        };
+        if Faults::are_possible() || matches!(self.turn, Turn::Shared(_)) {
+            namespace.leave();
+        } else if let Err(error) = self.uninstall() {
+            eprintln!("{error:#}");
+        }
     }
 }

@@ -5,17 +5,23 @@
 //! done by hand.
 
 mod audit;
+mod camera;
 mod cluster;
 mod doorway;
 mod faults;
 mod frames;
 mod installation;
 mod namespace;
+mod recording;
+mod wait;
 
 pub use audit::{Audit, Write};
+pub use camera::{Camera, CameraPod};
 pub use cluster::{Cluster, Forward};
 pub use doorway::Doorway;
-pub use faults::Faults;
+pub use faults::{Faults, Harm};
 pub use frames::{Frame, Frames};
 pub use installation::{Installation, SYSTEM};
 pub use namespace::Namespace;
+pub use recording::Recording;
+pub use wait::until;

@@ -1,5 +1,6 @@
 //! What the other tests count on: the cluster that `e2e/cluster/run` makes is a real one, and its faults are faults.
 
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ const CONTAINER: &str = "image: docker.io/library/nats:2.15.1-alpine, command: [
     volumeMounts: [{name: config, mountPath: /etc/nats}], \
     securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}";
 
+/// What one kills, another needs.
+static TURN: Mutex<()> = Mutex::new(());
 const SOON: Duration = Duration::from_mins(1);
 
 fn run_servers(cluster: &Cluster, namespace: &Namespace) -> Result<()> {
@@ -64,24 +67,9 @@ fn run_servers(cluster: &Cluster, namespace: &Namespace) -> Result<()> {
     cluster.kubectl(&wait).map(drop)
 }
 
-fn is_ready(cluster: &Cluster, node: &str) -> Option<bool> {
-    let path = "-o=jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
-    let status = cluster.kubectl(&["get", "node", node, path]).ok()?;
-    Some(status == "True")
-}
-
-fn wait_for_node(cluster: &Cluster, node: &str, ready: bool) -> Result<()> {
-    let what = format!(
-        "node {node} to be {}",
-        if ready { "Ready" } else { "NotReady" }
-    );
-    eventually(SOON, &what, || {
-        (is_ready(cluster, node)? == ready).then_some(())
-    })
-}
-
 #[test]
 fn names_services_exec_and_logs_work_across_nodes_in_a_restricted_namespace() -> Result<()> {
+    let _alone = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     if Faults::here().is_none() {
         return Ok(());
     }
@@ -109,29 +97,28 @@ fn names_services_exec_and_logs_work_across_nodes_in_a_restricted_namespace() ->
 
 #[test]
 fn nodes_die_are_cut_off_and_come_back() -> Result<()> {
+    let _alone = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(faults) = Faults::here() else {
         return Ok(());
     };
     let cluster = Cluster::here()?;
 
-    faults.kill("n2")?;
-    wait_for_node(&cluster, "n2", false)?;
-    faults.start("n2")?;
-    wait_for_node(&cluster, "n2", true)?;
-
-    faults.cut("n2")?;
-    wait_for_node(&cluster, "n2", false)?;
-    faults.mend("n2")?;
-    wait_for_node(&cluster, "n2", true)?;
-
-    faults.kill("n2/kubelet")?;
-    wait_for_node(&cluster, "n2", false)?;
-    faults.start("n2/kubelet")?;
-    wait_for_node(&cluster, "n2", true)
+    for harm in ["kill", "cut", "kubelet"] {
+        let harm = match harm {
+            "kill" => faults.kill("n2")?,
+            "cut" => faults.cut("n2")?,
+            _ => faults.kill("n2/kubelet")?,
+        };
+        cluster.node_is_within(SOON, "n2", false)?;
+        harm.mend()?;
+        cluster.node_is_within(SOON, "n2", true)?;
+    }
+    Ok(())
 }
 
 #[test]
 fn the_control_plane_dies_and_remembers() -> Result<()> {
+    let _alone = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(faults) = Faults::here() else {
         return Ok(());
     };
@@ -143,15 +130,14 @@ fn the_control_plane_dies_and_remembers() -> Result<()> {
             .ok()
     };
     for part in ["etcd", "apiserver"] {
-        faults.kill(part)?;
+        let harm = faults.kill(part)?;
         sleep(Duration::from_secs(1));
         ensure!(answers().is_none(), "the API answers without {part}");
-        faults.start(part)?;
+        harm.mend()?;
         eventually(SOON, "the API server to answer", answers)?;
     }
-    faults.freeze("apiserver")?;
-    let silent = answers().is_none();
-    faults.thaw("apiserver")?;
-    ensure!(silent, "a frozen API server answers");
+    let harm = faults.freeze("apiserver")?;
+    ensure!(answers().is_none(), "a frozen API server answers");
+    harm.mend()?;
     eventually(SOON, "the API server to go on", answers).map(drop)
 }

@@ -15,7 +15,7 @@ spec: {source: {test: {}}}
 #[tokio::test]
 async fn helm_install_and_five_lines_in_another_namespace_give_frames() -> Result<()> {
     let cluster = Cluster::here()?;
-    let installation = Installation::install(&cluster, &[])?;
+    let installation = Installation::install_anew(&cluster, &[])?;
     let shop = Namespace::create(&cluster, "shop")?;
 
     cluster.apply(shop.name(), CAMERA)?;
