@@ -1,0 +1,96 @@
+//! NATS, the operator, and what Kubernetes is made of are away for a while: cameras go on.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use streamhub_e2e::{Camera, Cluster, Faults, Namespace, SYSTEM, until};
+
+use crate::support::{SOON, Streaming, TEST_PICTURE, install};
+
+const NATS: &str = "deployment/streamhub-nats";
+const OPERATOR: &str = "deployment/streamhub-operator";
+/// Shorter than nodes may be silent.
+const AWAY: Duration = Duration::from_secs(6);
+
+fn scale(cluster: &Cluster, what: &str, replicas: &str) -> Result<()> {
+    let replicas = format!("--replicas={replicas}");
+    cluster.kubectl(&["scale", what, "-n", SYSTEM, &replicas])?;
+    cluster
+        .kubectl(&["rollout", "status", what, "-n", SYSTEM, "--timeout=60s"])
+        .map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nats_server_that_is_away_is_named_and_comes_back_at_another_address() -> Result<()> {
+    let cluster = Cluster::here()?;
+    let _installation = install(&cluster)?;
+    let namespace = Namespace::create(&cluster, "nats")?;
+    let before = Streaming::begin(&cluster, namespace.name()).await?;
+
+    scale(&cluster, NATS, "0")?;
+    let said = before.camera.says("Streaming", "NatsUnavailable", SOON);
+    scale(&cluster, NATS, "1")?;
+    let message = said?;
+    ensure!(message.contains("streamhub-nats"), "{message}");
+    ensure!(
+        before.camera.is_ready_within(SOON)? == before.pod,
+        "the pod was replaced"
+    );
+    // The server's pod has another address.
+    Streaming::begin(&cluster, namespace.name()).await?;
+    before.recording.has_one_publisher_at_a_time()
+}
+
+/// A camera that is made meanwhile waits; one that runs notices nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_runs_stops_without_an_operator() -> Result<()> {
+    let cluster = Cluster::here()?;
+    let _installation = install(&cluster)?;
+    let namespace = Namespace::create(&cluster, "alone")?;
+    let door = Streaming::begin(&cluster, namespace.name()).await?;
+
+    scale(&cluster, OPERATOR, "0")?;
+    let made = Camera::apply(&cluster, namespace.name(), "gate", TEST_PICTURE);
+    let gone_on = door.goes_on().await;
+    let lonely = made.as_ref().is_ok_and(|gate| gate.pod().is_err());
+    scale(&cluster, OPERATOR, "1")?;
+    gone_on?;
+    ensure!(lonely, "who made the pod?");
+    made?.is_ready_within(SOON)?;
+    ensure!(
+        door.camera.is_ready_within(SOON)? == door.pod,
+        "the pod was replaced"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_flow_while_the_api_server_and_etcd_are_away() -> Result<()> {
+    let Some(faults) = Faults::here() else {
+        return Ok(());
+    };
+    let cluster = Cluster::here()?;
+    let _installation = install(&cluster)?;
+    let namespace = Namespace::create(&cluster, "headless")?;
+    let door = Streaming::begin(&cluster, namespace.name()).await?;
+
+    for (rate, part) in [(6, "apiserver"), (7, "etcd")] {
+        let harm = faults.kill(part)?;
+        let before = door.recording.frames();
+        sleep(AWAY);
+        ensure!(
+            door.recording.frames() > before + 10,
+            "frames wait for the control plane"
+        );
+        harm.mend()?;
+        // The operator finds its way back: what is changed now is taken over, in place.
+        let spec =
+            format!("source: {{test: {{}}}}, frames: [{{name: main, fps: {rate}, width: 320}}]");
+        until(SOON, || door.camera.change(&spec))?;
+        door.camera.is_ready_within(SOON)?;
+        door.goes_on().await?;
+        ensure!(door.camera.pod()? == door.pod, "the pod was replaced");
+    }
+    Ok(())
+}
