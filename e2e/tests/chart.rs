@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use streamhub_e2e::{Cluster, Installation, Namespace};
-use streamhub_testkit::repository;
+use streamhub_testkit::{eventually, repository};
 
 const OPERATOR: &str = "--as=system:serviceaccount:streamhub-system:streamhub-operator";
 
@@ -63,6 +64,31 @@ fn the_operator_may_do_what_it_must_and_nothing_else() -> Result<()> {
             "may {refused} where it was not chosen"
         );
     }
+    Ok(())
+}
+
+#[test]
+fn whoever_may_edit_a_namespace_may_write_its_cameras() -> Result<()> {
+    let cluster = Cluster::here()?;
+    let _installation = Installation::install(&cluster, &[])?;
+    let namespace = Namespace::create(&cluster, "staff")?;
+    for (user, role) in [("editor", "edit"), ("viewer", "view")] {
+        let (user, role) = (format!("--user={user}"), format!("--clusterrole={role}"));
+        let bind = ["create", "rolebinding", &role[14..], &user, &role];
+        cluster.kubectl(&[&bind[..], &["-n", namespace.name()]].concat())?;
+    }
+    let can = |user: &str, verb: &str| {
+        let user = format!("--as={user}");
+        let question = ["auth", "can-i", verb, "cameras", &user];
+        cluster
+            .kubectl(&[&question[..], &["-n", namespace.name()]].concat())
+            .is_ok()
+    };
+    // The control plane puts the roles together in its own time.
+    eventually(Duration::from_secs(30), "the roles to be aggregated", || {
+        (can("editor", "create") && can("viewer", "watch")).then_some(())
+    })?;
+    ensure!(!can("viewer", "create"), "who may view may create");
     Ok(())
 }
 

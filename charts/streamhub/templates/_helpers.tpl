@@ -94,11 +94,14 @@ capabilities: {drop: [ALL]}
 
 {{- define "streamhub.natsConfig" -}}
 server_name: {{ include "streamhub.name" (list . "nats") }}
-listen: "0.0.0.0:4222"
-http: "0.0.0.0:8222"
+listen: "{{ .Values.nats.listen }}:4222"
+http: "{{ .Values.nats.listen }}:8222"
 max_payload: {{ .Values.nats.maxPayload }}
 # A reader that is this far behind is cut off, and cameras never wait for it.
-max_pending: {{ .Values.nats.maxPayload }}
+{{- /* 8 MB, and at least one message. */}}
+{{- $number := regexFind "^[0-9]+" .Values.nats.maxPayload | int }}
+{{- $large := and (hasSuffix "MB" .Values.nats.maxPayload) (gt $number 8) }}
+max_pending: {{ $large | ternary .Values.nats.maxPayload "8MB" }}
 write_deadline: "2s"
 {{- if .Values.nats.authSecret }}
 include "../nats-auth/auth.conf"
