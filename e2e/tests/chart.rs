@@ -85,9 +85,11 @@ fn whoever_may_edit_a_namespace_may_write_its_cameras() -> Result<()> {
             .is_ok()
     };
     // The control plane puts the roles together in its own time.
-    eventually(Duration::from_secs(30), "the roles to be aggregated", || {
-        (can("editor", "create") && can("viewer", "watch")).then_some(())
-    })?;
+    eventually(
+        Duration::from_secs(30),
+        "the roles to be aggregated",
+        || (can("editor", "create") && can("viewer", "watch")).then_some(()),
+    )?;
     ensure!(!can("viewer", "create"), "who may view may create");
     Ok(())
 }
