@@ -18,7 +18,8 @@ use crate::cluster::Cluster;
 use crate::cluster::objects::Key;
 
 const LINES: i64 = 2000;
-const BYTES: i64 = 1024 * 1024;
+/// Of each log, the newest.
+const BYTES: usize = 1024 * 1024;
 /// A bundle is sent by mail.
 const PODS: usize = 100;
 
@@ -91,7 +92,6 @@ impl Bundle {
                 let parameters = LogParams {
                     container: Some(container.name.clone()),
                     tail_lines: Some(LINES),
-                    limit_bytes: Some(BYTES),
                     timestamps: true,
                     previous,
                     ..LogParams::default()
@@ -99,8 +99,9 @@ impl Bundle {
                 let what = || format!("read the log of {key}");
                 let log = cluster.ask(what, api.logs(&key.name, &parameters)).await;
                 let text = log.unwrap_or_else(|error| error.to_string());
+                let text = newest(&text, BYTES);
                 let mark = if previous { ".previous" } else { "" };
-                self.add(&format!("logs/{key}.{}{mark}.log", container.name), &text);
+                self.add(&format!("logs/{key}.{}{mark}.log", container.name), text);
             }
         }
     }
@@ -120,11 +121,21 @@ impl Bundle {
     }
 }
 
-/// Readable by its owner alone: names and addresses are in it.
+/// The last whole lines of a text that fit: an API server that is asked for so many bytes gives the first ones.
+fn newest(text: &str, bytes: usize) -> &str {
+    let Some(over) = text.len().checked_sub(bytes).filter(|over| *over > 0) else {
+        return text;
+    };
+    let cut = text.as_bytes().iter().skip(over - 1);
+    let begin = over + cut.take_while(|byte| **byte != b'\n').count();
+    text.get(begin..).unwrap_or_default()
+}
+
+/// Readable by its owner alone: names and addresses are in it. A file that is there could be anybody's.
 fn create(file: &Path) -> io::Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
+    options.write(true).create_new(true).mode(0o600);
     options.open(file)
 }
 
@@ -142,6 +153,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn of_a_long_log_the_newest_lines_are_kept() {
+        let log = "first\nsecond\nthird\n";
+        assert_eq!(newest(log, 100), log);
+        assert_eq!(newest(log, 13), "second\nthird\n");
+        assert_eq!(newest(log, 12), "third\n");
+        assert_eq!(newest("äöü\nü\n", 4), "ü\n");
+        assert_eq!(newest("one line without an end", 5), "");
+    }
+
+    #[test]
     fn an_archive_holds_clean_texts_and_is_its_owners_alone() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("report.tar.gz");
@@ -154,6 +175,8 @@ mod tests {
         bundle.write(&file, Timestamp::UNIX_EPOCH).unwrap();
         let mode = std::fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        let again = bundle.write(&file, Timestamp::UNIX_EPOCH).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
         let reader = flate2::read::GzDecoder::new(std::fs::File::open(&file).unwrap());
         let mut archive = tar::Archive::new(reader);
         let mut found = Vec::new();

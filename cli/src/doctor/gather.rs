@@ -169,7 +169,9 @@ fn narrow(facts: &mut Facts) {
     if let Ok(hubs) = &mut facts.hubs {
         let named = |hub: &HubObject| match &facts.scope {
             Scope::Hub(name) => hub.key.name == *name,
-            _ => cameras.iter().any(|camera| camera.hub == hub.key.name),
+            _ => cameras.iter().any(|camera| {
+                camera.hub == hub.key.name && camera.key.namespace == hub.key.namespace
+            }),
         };
         hubs.retain(named);
     }

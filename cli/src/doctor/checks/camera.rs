@@ -95,10 +95,13 @@ fn unattended(facts: &Facts, camera: &CameraObject, about: &str) -> Option<Findi
                 .fix(format!("kubectl -n {namespace} get camera {} -o yaml", camera.key.name))
         });
     }
-    let age = metadata
-        .creation_timestamp
-        .as_ref()
-        .map_or(0, |made| facts.age(made.0));
+    // A write of the status is no change that the operator would have to look at.
+    let fields = metadata.managed_fields.iter().flatten();
+    let written = fields.filter(|it| it.subresource.is_none());
+    let newest = written.filter_map(|it| it.time.as_ref()).max();
+    let age = newest
+        .or(metadata.creation_timestamp.as_ref())
+        .map_or(0, |written| facts.age(written.0));
     let what = match observed {
         None if age > NOTICED => {
             format!("made {} ago, and no operator has looked at it", length(age))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
+use futures::{StreamExt as _, stream};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 
@@ -15,16 +16,23 @@ use crate::doctor::scope::Scope;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const LONGEST: u64 = 64 * 1024;
+/// Questions to the API server that are under way together.
+const AT_ONCE: usize = 16;
 
 /// Tries the server of each hub.
 pub async fn probe(cluster: &Cluster, facts: &Facts) -> Vec<NatsFact> {
     let mut servers: BTreeMap<Option<String>, Vec<Key>> = BTreeMap::new();
-    for hub in hubs(facts) {
-        let written = facts.hubs.iter().flatten().find(|it| it.key == hub);
-        let url = match written.and_then(|hub| hub.nats()) {
-            Some(url) => Some(url.to_owned()),
-            None => nats_of(cluster, &hub.namespace, &hub.name).await,
-        };
+    let mut named = stream::iter(hubs(facts))
+        .map(async |hub| {
+            let written = facts.hubs.iter().flatten().find(|it| it.key == hub);
+            let url = match written.and_then(|hub| hub.nats()) {
+                Some(url) => Some(url.to_owned()),
+                None => nats_of(cluster, &hub.namespace, &hub.name).await,
+            };
+            (url, hub)
+        })
+        .buffered(AT_ONCE);
+    while let Some((url, hub)) = named.next().await {
         servers.entry(url).or_default().push(hub);
     }
     if facts.scope == Scope::Installation {
