@@ -108,7 +108,7 @@ impl Cluster {
         })
     }
 
-    fn tool(&self, name: &str, arguments: &[&str]) -> Command {
+    pub(crate) fn tool(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.tools.join(name));
         command.args(arguments).env("KUBECONFIG", &self.kubeconfig);
         command

@@ -4,23 +4,27 @@
 //! [`Faults`] say that they did not run. `kubectl` and `helm` are used as a person would, so that what a test does can be
 //! done by hand.
 
+mod api;
 mod audit;
 mod camera;
 mod cluster;
 mod doorway;
 mod faults;
 mod frames;
+mod http;
 mod installation;
 mod namespace;
 mod recording;
 mod wait;
 
+pub use api::Api;
 pub use audit::{Audit, Write};
 pub use camera::{Camera, CameraPod};
 pub use cluster::{Cluster, Forward};
 pub use doorway::Doorway;
 pub use faults::{Faults, Harm};
 pub use frames::{Frame, Frames};
+pub use http::{Answer, Http};
 pub use installation::{Installation, SYSTEM};
 pub use namespace::Namespace;
 pub use recording::Recording;
