@@ -26,6 +26,8 @@ pub struct Write {
     pub object: String,
     /// The HTTP status.
     pub code: u64,
+    /// The pod that wrote, where the user is a pod's account.
+    pub pod: String,
 }
 
 impl Audit {
@@ -80,6 +82,7 @@ fn write(event: &Value, user: &str) -> Option<Write> {
             .pointer("/responseStatus/code")
             .and_then(Value::as_u64)
             .unwrap_or(0),
+        pod: text("/user/extra/authentication.kubernetes.io~1pod-name/0").to_owned(),
     })
 }
 
