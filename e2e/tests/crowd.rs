@@ -1,0 +1,153 @@
+//! Among two hundred Cameras some whose stored form is not valid harm none of the others.
+#![allow(clippy::indexing_slicing, reason = "tests")]
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::{Value, json};
+use streamhub_e2e::{Api, Audit, Cluster, Frames, Installation, Namespace};
+use streamhub_testkit::eventually_async;
+
+const OPERATOR: &str = "system:serviceaccount:streamhub-system:streamhub-operator";
+const DEFINITION: &str =
+    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/cameras.streamhub.dev";
+const SOON: Duration = Duration::from_mins(1);
+/// Pods of this many are real; so many would be too much for a test machine.
+const STREAMING: usize = 3;
+const ALL: usize = 200;
+
+fn camera(name: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "streamhub.dev/v1alpha1", "kind": "Camera",
+        "metadata": {"name": name}, "spec": spec,
+    })
+}
+
+/// What an older definition may have let in, by name.
+fn poisoned() -> [(&'static str, Value); 4] {
+    let source = json!({"test": {}});
+    [
+        ("poison-url", json!({"source": {"rtsp": {"url": 7}}})),
+        (
+            "poison-two",
+            json!({"source": {"rtsp": {"url": "rtsp://192.0.2.1/a"}, "test": {}}}),
+        ),
+        (
+            "poison-name-that-is-longer-than-the-name-of-a-pod-may-be-by-far",
+            json!({"source": source}),
+        ),
+        ("poison-list", json!({"source": source, "frames": "none"})),
+    ]
+}
+
+/// Puts Cameras into the store that today's definition refuses.
+async fn poison(api: &Api, list: &str) -> Result<()> {
+    let mut loose = api.get(DEFINITION).await?.context("no definition")?;
+    let schema = loose
+        .pointer_mut("/spec/versions/0/schema/openAPIV3Schema")
+        .context("no schema")?;
+    let strict = schema.clone();
+    *schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    api.replace(DEFINITION, &loose).await?;
+    // The API server takes a moment to change its mind.
+    for (name, spec) in poisoned() {
+        let object = camera(name, &spec);
+        eventually_async(SOON, "the API server to take it", async || {
+            api.create(list, &object).await.ok()
+        })
+        .await?;
+    }
+    let mut definition = api.get(DEFINITION).await?.context("no definition")?;
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = strict;
+    api.replace(DEFINITION, &definition).await?;
+    let refused = camera("poison-after", &json!({"source": {"rtsp": {"url": 7}}}));
+    let dry = format!("{list}?dryRun=All");
+    eventually_async(SOON, "the API server to refuse it", async || {
+        api.create(&dry, &refused).await.err()
+    })
+    .await
+    .map(drop)
+}
+
+#[tokio::test]
+async fn poisoned_cameras_among_two_hundred_harm_no_other() -> Result<()> {
+    let cluster = Cluster::here()?;
+    let _installation = Installation::install(&cluster, &[])?;
+    let _namespace = Namespace::create(&cluster, "crowd")?;
+    let api = Api::open(&cluster)?;
+    let list = "/apis/streamhub.dev/v1alpha1/namespaces/crowd/cameras";
+    poison(&api, list).await?;
+
+    let hub = json!({
+        "apiVersion": "streamhub.dev/v1alpha1", "kind": "StreamHub",
+        "metadata": {"name": "default"},
+    });
+    let hubs = "/apis/streamhub.dev/v1alpha1/namespaces/crowd/streamhubs";
+    api.create(hubs, &hub).await?;
+    let calm = json!({"test": {"width": 320, "height": 240, "fps": 5}});
+    stream::iter(0..ALL)
+        .map(|number| {
+            let spec = json!({"source": calm, "enabled": number < STREAMING});
+            let object = camera(&format!("good{number}"), &spec);
+            let api = &api;
+            async move { api.create(list, &object).await }
+        })
+        .buffer_unordered(8)
+        .try_collect::<Vec<_>>()
+        .await?;
+
+    let counted = eventually_async(SOON, "all to be counted", async || {
+        let hub = api.get(&format!("{hubs}/default")).await.ok()??;
+        let cameras = hub["status"]["cameras"].clone();
+        let disabled = cameras["byState"]["Disabled"] == ALL - STREAMING;
+        (disabled && cameras["ready"] == STREAMING).then_some(cameras)
+    })
+    .await?;
+    println!("{counted}");
+    for (name, _) in poisoned() {
+        let what = format!("{name} to be told what is wrong with it");
+        let told = eventually_async(SOON, &what, async || {
+            let camera = api.get(&format!("{list}/{name}")).await.ok()??;
+            let conditions = camera["status"]["conditions"].as_array()?.clone();
+            let of = |kind: &str| {
+                conditions
+                    .iter()
+                    .find(|found| found["type"] == kind)
+                    .cloned()
+            };
+            let (accepted, stalled) = (of("Accepted")?, of("Stalled")?);
+            let invalid = accepted["status"] == "False" && accepted["reason"] == "Invalid";
+            (invalid && stalled["status"] == "True").then_some(accepted)
+        })
+        .await?;
+        println!("{name}: {}", told["message"]);
+    }
+
+    // Others go on, and what is asked of them happens at once.
+    let mut frames =
+        Frames::subscribe(&cluster, "streamhub.crowd.default.frames.good0.low").await?;
+    let spec = json!({"source": calm, "frames": [{"name": "low", "fps": 5}]});
+    api.set_spec(&format!("{list}/good0"), &spec)
+        .await?
+        .object()?;
+    frames.next(Duration::from_secs(10)).await?;
+
+    let Some(resting) = Audit::from_now()? else {
+        return Ok(());
+    };
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    let Some(rest) = Audit::from_now()? else {
+        return Ok(());
+    };
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let written = rest.writes_by(OPERATOR)?;
+    ensure!(written.is_empty(), "written at rest: {written:#?}");
+    let failed: Vec<_> = resting
+        .writes_by(OPERATOR)?
+        .into_iter()
+        .filter(|write| write.code >= 400)
+        .collect();
+    ensure!(failed.is_empty(), "refused: {failed:#?}");
+    Ok(())
+}
