@@ -92,7 +92,7 @@ impl Session {
                 let said = said.into_iter().filter(|text| !text.is_empty());
                 Err(ClientError::Unreachable {
                     url,
-                    reason: Vec::from_iter(said).join("; "),
+                    reason: said.collect::<Vec<_>>().join("; "),
                 })
             }
         }

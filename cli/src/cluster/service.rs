@@ -49,9 +49,10 @@ impl Target {
         let labels: Vec<&str> = host.split('.').collect();
         let (service, namespace) = match labels.as_slice() {
             [service] => (*service, namespace),
-            [service, namespace] | [service, namespace, "svc", ..] => (*service, *namespace),
-            // A pod of a headless Service.
-            [_, service, namespace, "svc", ..] => (*service, *namespace),
+            // The last one is a pod of a headless Service.
+            [service, namespace]
+            | [service, namespace, "svc", ..]
+            | [_, service, namespace, "svc", ..] => (*service, *namespace),
             _ => return Err(elsewhere("its host is not a name of a Service")),
         };
         Ok(Self {

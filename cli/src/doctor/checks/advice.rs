@@ -13,10 +13,17 @@ pub struct Advice {
 
 /// What to do about a camera's reason.
 pub fn of(reason: &str, camera: &Key, hub: &str) -> Advice {
+    let known = of_operator(reason, camera, hub).or_else(|| of_process(reason, camera, hub));
+    let (why, fix) = known.unwrap_or_default();
+    Advice { why, fix }
+}
+
+/// Reasons why there is no pod, or none that answers.
+fn of_operator(reason: &str, camera: &Key, hub: &str) -> Option<(&'static str, String)> {
     let Key { namespace, name } = camera;
     let kubectl = format!("kubectl -n {namespace}");
     let edit = format!("{kubectl} edit camera {name}");
-    let (why, fix) = match reason {
+    Some(match reason {
         "Invalid" => (
             "what is stored was accepted by an older definition, or past the checks of the API server",
             edit,
@@ -65,6 +72,16 @@ pub fn of(reason: &str, camera: &Key, hub: &str) -> Advice {
             "the pod runs and does not answer the operator: a NetworkPolicy between them, or a process that hangs",
             format!("{kubectl} get networkpolicies; {kubectl} logs cam-{name}"),
         ),
+        _ => return None,
+    })
+}
+
+/// What a camera's process says of itself.
+fn of_process(reason: &str, camera: &Key, hub: &str) -> Option<(&'static str, String)> {
+    let Key { namespace, name } = camera;
+    let kubectl = format!("kubectl -n {namespace}");
+    let edit = format!("{kubectl} edit camera {name}");
+    Some(match reason {
         "SecretMissing" => (
             "the camera's process reads the Secret anew at every attempt: no restart is needed",
             format!(
@@ -120,7 +137,6 @@ pub fn of(reason: &str, camera: &Key, hub: &str) -> Advice {
                 "{kubectl} get camera {name} -o jsonpath='{{.spec.source.file}}'; {kubectl} get pvc"
             ),
         ),
-        _ => ("", String::new()),
-    };
-    Advice { why, fix }
+        _ => return None,
+    })
 }

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Node;
 
 use super::pod;
 use crate::cluster::objects::Key;
-use crate::doctor::facts::{Definition, Facts, Found, length};
+use crate::doctor::facts::{Definition, Facts, Found, Seen, length};
 use crate::doctor::finding::Finding;
 
 const INSTALL: &str = "helm upgrade --install streamhub charts/streamhub --namespace streamhub-system --create-namespace";
@@ -73,17 +73,14 @@ fn operators(facts: &Facts) -> Vec<Finding> {
     operators
         .iter()
         .zip(leases.map(Some).chain(std::iter::repeat(None)))
-        .filter_map(|(operator, lease)| {
-            let lease = lease.and_then(|lease| lease.as_ref().ok());
-            one_operator(facts, operator, lease.map(Option::as_ref))
-        })
+        .filter_map(|(operator, lease)| one_operator(facts, operator, lease))
         .collect()
 }
 
 fn one_operator(
     facts: &Facts,
     operator: &Deployment,
-    lease: Option<Option<&Lease>>,
+    lease: Option<&Seen<Option<Lease>>>,
 ) -> Option<Finding> {
     let key = Key::of(&operator.metadata);
     let about = format!("operator {key}");
@@ -110,8 +107,8 @@ fn one_operator(
                 .fix(format!("kubectl -n {namespace} describe deployment {name}; kubectl -n {namespace} logs deployment/{name}")),
         );
     }
-    let lease = lease?;
-    let spec = lease.and_then(|lease| lease.spec.as_ref());
+    let lease = lease?.as_ref().ok()?;
+    let spec = lease.as_ref().and_then(|lease| lease.spec.as_ref());
     let holder = spec.and_then(|spec| spec.holder_identity.as_deref());
     let renewed = spec.and_then(|spec| spec.renew_time.as_ref());
     let duration = spec

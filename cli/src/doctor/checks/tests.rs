@@ -1,208 +1,16 @@
 //! Tables of facts and what is found in them.
 
-use std::collections::BTreeMap;
+mod fixtures;
 
-use k8s_openapi::jiff::Timestamp;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use streamhub_wire::status::{CameraState, CameraStatus, RenditionStatus};
+use serde_json::json;
+use streamhub_wire::status::{CameraState, RenditionStatus};
 
+use self::fixtures::*;
 use super::all;
-use crate::cluster::objects::{CameraObject, HubObject, Key};
-use crate::doctor::facts::{Definition, Facts, Found, NatsFact, Probe};
+use crate::cluster::objects::HubObject;
+use crate::doctor::facts::{Found, Probe};
 use crate::doctor::finding::{Finding, Severity, report};
 use crate::doctor::scope::Scope;
-
-const NOW: &str = "2026-03-01T12:00:00Z";
-const LONG_AGO: &str = "2026-03-01T10:00:00Z";
-const JUST_NOW: &str = "2026-03-01T11:59:55Z";
-
-fn read<T: DeserializeOwned>(value: Value) -> T {
-    serde_json::from_value(value).unwrap()
-}
-
-fn key(name: &str) -> Key {
-    Key {
-        namespace: "site".into(),
-        name: name.into(),
-    }
-}
-
-/// `{}` merged into an object.
-fn with(mut object: Value, pointer: &str, value: Value) -> Value {
-    *object.pointer_mut(pointer).unwrap() = value;
-    object
-}
-
-fn camera(status: Value) -> CameraObject {
-    CameraObject::read(read(json!({
-        "apiVersion": "streamhub.dev/v1alpha1",
-        "kind": "Camera",
-        "metadata": {
-            "name": "door", "namespace": "site", "generation": 2, "creationTimestamp": LONG_AGO,
-        },
-        "spec": {"source": {"test": {}}, "hubRef": {"name": "default"}},
-        "status": status,
-    })))
-}
-
-/// What the operator writes about a camera that does not run.
-fn refused(reason: &str, message: &str) -> CameraObject {
-    let condition = json!({
-        "type": "Accepted", "status": "False", "reason": reason, "message": message,
-        "lastTransitionTime": LONG_AGO,
-    });
-    camera(json!({
-        "observedGeneration": 2, "state": "Refused", "reason": reason, "message": message,
-        "since": LONG_AGO, "conditions": [condition],
-    }))
-}
-
-fn pending(reason: &str, message: &str) -> CameraObject {
-    camera(json!({
-        "observedGeneration": 2, "state": "Pending", "reason": reason, "message": message, "since": LONG_AGO,
-    }))
-}
-
-fn streaming() -> CameraObject {
-    camera(json!({
-        "observedGeneration": 2, "state": "Streaming", "since": LONG_AGO, "pod": "cam-door", "node": "n1",
-        "conditions": [{
-            "type": "Ready", "status": "True", "reason": "Streaming", "message": "", "lastTransitionTime": LONG_AGO,
-        }],
-    }))
-}
-
-fn pod() -> Value {
-    json!({
-        "metadata": {"name": "cam-door", "namespace": "site", "creationTimestamp": LONG_AGO},
-        "spec": {"nodeName": "n1", "containers": [{"name": "ingest"}]},
-        "status": {"phase": "Running", "conditions": [], "containerStatuses": [{
-            "name": "ingest", "image": "streamhub/ingest:1", "imageID": "", "ready": true, "restartCount": 0,
-            "state": {"running": {}}, "lastState": {},
-        }]},
-    })
-}
-
-fn waiting(reason: &str) -> Value {
-    let state = json!({"waiting": {"reason": reason, "message": "words of the kubelet"}});
-    with(pod(), "/status/containerStatuses/0/state", state)
-}
-
-fn ended(reason: &str, at: &str) -> Value {
-    json!({"terminated": {"reason": reason, "exitCode": 137, "finishedAt": at}})
-}
-
-fn operator() -> Value {
-    json!({
-        "metadata": {"name": "streamhub-operator", "namespace": "system"},
-        "spec": {"replicas": 1, "selector": {}, "template": {"spec": {"containers": [
-            {"name": "operator", "env": [{"name": "STREAMHUB_NAMESPACES", "value": ""}]}
-        ]}}},
-        "status": {"availableReplicas": 1},
-    })
-}
-
-fn lease(holder: &str, renewed: &str) -> Value {
-    json!({"metadata": {}, "spec": {
-        "holderIdentity": holder, "renewTime": format!("{}.000000Z", renewed.trim_end_matches('Z')),
-        "leaseDurationSeconds": 15,
-    }})
-}
-
-fn node(ready: &str) -> Value {
-    json!({"metadata": {"name": "n1"}, "status": {"conditions": [
-        {"type": "Ready", "status": ready, "message": "kubelet stopped", "lastTransitionTime": LONG_AGO}
-    ]}})
-}
-
-fn said(state: CameraState, reason: &str) -> CameraStatus {
-    CameraStatus {
-        state,
-        reason: reason.into(),
-        message: format!("message of {reason}"),
-        remedy: format!("remedy of {reason}"),
-        ready: state == CameraState::Streaming,
-        ..CameraStatus::default()
-    }
-}
-
-fn definition(found: Found) -> Definition {
-    Definition {
-        name: "cameras.streamhub.dev".into(),
-        found: Ok(found),
-    }
-}
-
-/// A cluster in which all is well.
-fn well() -> Facts {
-    let whole = Found::Whole {
-        established: true,
-        lacking: Vec::new(),
-    };
-    Facts {
-        scope: Scope::All,
-        context: "lab".into(),
-        namespace: Some("site".into()),
-        now: NOW.parse::<Timestamp>().unwrap(),
-        server: Ok("v1.33.0".into()),
-        definitions: vec![definition(whole)],
-        operators: Ok(vec![read(operator())]),
-        leases: vec![Ok(Some(read(lease("op-1", JUST_NOW))))],
-        system_pods: Ok(Vec::new()),
-        cameras: Ok(vec![streaming()]),
-        hubs: Ok(Vec::new()),
-        pods: Ok(vec![read(pod())]),
-        nodes: Ok(vec![read(node("True"))]),
-        events: Ok(Vec::new()),
-        statuses: BTreeMap::from([(key("door"), Ok(said(CameraState::Streaming, "")))]),
-        nats: vec![NatsFact {
-            url: Some("nats://n.system.svc:4222".into()),
-            hubs: vec![key("default")],
-            probe: Probe::Answered {
-                version: "2.15.1".into(),
-            },
-        }],
-    }
-}
-
-type Change = Box<dyn Fn(&mut Facts)>;
-
-fn change(change: impl Fn(&mut Facts) + 'static) -> Change {
-    Box::new(change)
-}
-
-fn has_pod(value: Value) -> Change {
-    change(move |facts| facts.pods = Ok(vec![read(value.clone())]))
-}
-
-fn has_camera(camera: CameraObject) -> Change {
-    change(move |facts| {
-        facts.cameras = Ok(vec![camera.clone()]);
-        facts.pods = Ok(Vec::new());
-        facts.statuses.clear();
-    })
-}
-
-fn says(said: CameraStatus) -> Change {
-    change(move |facts| {
-        facts.statuses.insert(key("door"), Ok(said.clone()));
-    })
-}
-
-fn operates(pointer: &'static str, value: Value) -> Change {
-    change(move |facts| {
-        facts.operators = Ok(vec![read(with(operator(), pointer, value.clone()))]);
-    })
-}
-
-fn leased(lease: Option<Value>) -> Change {
-    change(move |facts| facts.leases = vec![Ok(lease.clone().map(read))])
-}
-
-fn nats(probe: Probe) -> Change {
-    change(move |facts| facts.nats[0].probe = probe.clone())
-}
 
 fn found(change: &Change) -> Vec<Finding> {
     let mut facts = well();
@@ -221,252 +29,20 @@ fn where_all_is_well_nothing_is_found() {
     }
 }
 
-#[test]
-fn what_is_wrong_is_found_once_with_what_to_do() {
-    use Severity::{Note, Problem};
-    let secret = said(CameraState::Reconnecting, "SecretMissing");
-    let mut stuck = said(CameraState::Connecting, "");
-    stuck.at = 600_000;
-    let mut kept = said(CameraState::Streaming, "");
-    kept.config.refused = "spec.frames: no".into();
-    let mut dropping = said(CameraState::Streaming, "");
-    let rendition = RenditionStatus {
-        published: 900,
-        drops: [("slow".to_owned(), 100)].into(),
-        ..RenditionStatus::default()
-    };
-    dropping.renditions.insert("main".into(), rendition);
-    let unscheduled = json!([{"type": "PodScheduled", "status": "False", "message": "0/1 nodes"}]);
-    let elsewhere =
-        json!([{"name": "operator", "env": [{"name": "STREAMHUB_NAMESPACES", "value": "other"}]}]);
-    let older = Found::Whole {
-        established: true,
-        lacking: vec!["spec.pod".into()],
-    };
-    let table: Vec<(Change, Severity, &str, &str)> = vec![
-        // The installation.
-        (
-            change(|it| it.server = Err("connection refused".into())),
-            Problem,
-            "Unreachable",
-            "cluster-info",
-        ),
-        (
-            change(|it| it.definitions = vec![definition(Found::Missing)]),
-            Problem,
-            "NotInstalled",
-            "helm",
-        ),
-        (
-            change(move |it| it.definitions = vec![definition(older.clone())]),
-            Note,
-            "Older",
-            "helm",
-        ),
-        (
-            change(|it| it.operators = Ok(Vec::new())),
-            Problem,
-            "NotInstalled",
-            "helm",
-        ),
-        (
-            operates("/spec/replicas", json!(0)),
-            Problem,
-            "ScaledToZero",
-            "scale deployment streamhub-operator",
-        ),
-        (
-            operates("/status/availableReplicas", json!(0)),
-            Problem,
-            "NotAvailable",
-            "logs deployment/streamhub-operator",
-        ),
-        (leased(None), Problem, "NoLeader", "rollout restart"),
-        (
-            leased(Some(lease("", JUST_NOW))),
-            Problem,
-            "NoLeader",
-            "rollout restart",
-        ),
-        (
-            leased(Some(lease("op-1", LONG_AGO))),
-            Problem,
-            "NoLeader",
-            "rollout restart",
-        ),
-        (
-            change(|it| it.nodes = Ok(vec![read(node("Unknown"))])),
-            Problem,
-            "NodeNotReady",
-            "describe node n1",
-        ),
-        (
-            change(|it| it.nodes = Err("forbidden".into())),
-            Note,
-            "NotSeen",
-            "account",
-        ),
-        // Hubs.
-        (
-            nats(Probe::Failed("no pod is ready".into())),
-            Problem,
-            "NatsUnreachable",
-            "get pods",
-        ),
-        (
-            nats(Probe::Elsewhere("an address".into())),
-            Note,
-            "NatsElsewhere",
-            "status --url",
-        ),
-        (nats(Probe::Unknown), Note, "NatsUnknown", "spec.nats.url"),
-        // Cameras without a pod.
-        (
-            has_camera(refused("HubNotFound", "no hub")),
-            Problem,
-            "HubNotFound",
-            "get streamhubs",
-        ),
-        (
-            has_camera(refused("Conflict", "camera a/b is older")),
-            Problem,
-            "Conflict",
-            "creationTimestamp",
-        ),
-        (
-            has_camera(pending("QuotaExceeded", "exceeded quota")),
-            Problem,
-            "QuotaExceeded",
-            "resourcequota",
-        ),
-        (
-            has_camera(pending("PodSecurity", "violates")),
-            Problem,
-            "PodSecurity",
-            "namespace site",
-        ),
-        (
-            has_camera(pending("NameTaken", "another pod")),
-            Problem,
-            "NameTaken",
-            "get pod cam-door",
-        ),
-        (
-            has_camera(camera(
-                json!({"observedGeneration": 2, "state": "Pending", "since": LONG_AGO}),
-            )),
-            Problem,
-            "Pending",
-            "describe camera door",
-        ),
-        (
-            has_camera(camera(json!(null))),
-            Problem,
-            "NotObserved",
-            "component=operator",
-        ),
-        (
-            has_camera(camera(
-                json!({"observedGeneration": 1, "state": "Streaming"}),
-            )),
-            Problem,
-            "NotObserved",
-            "component=operator",
-        ),
-        // Pods.
-        (
-            has_pod(waiting("ImagePullBackOff")),
-            Problem,
-            "ImagePullBackOff",
-            "imagePullSecrets",
-        ),
-        (
-            has_pod(waiting("CrashLoopBackOff")),
-            Problem,
-            "CrashLoopBackOff",
-            "--previous",
-        ),
-        (
-            has_pod(waiting("CreateContainerConfigError")),
-            Problem,
-            "CreateContainerConfigError",
-            "describe pod cam-door",
-        ),
-        (
-            has_pod(waiting("ContainerCreating")),
-            Problem,
-            "ContainerCreating",
-            "describe pod cam-door",
-        ),
-        (
-            has_pod(with(
-                waiting("CrashLoopBackOff"),
-                "/status/containerStatuses/0/lastState",
-                ended("OOMKilled", JUST_NOW),
-            )),
-            Problem,
-            "OOMKilled",
-            "limits.memory",
-        ),
-        (
-            has_pod(with(pod(), "/status/conditions", unscheduled)),
-            Problem,
-            "Unschedulable",
-            "describe nodes",
-        ),
-        (
-            has_pod(with(
-                with(pod(), "/status/phase", json!("Failed")),
-                "/status/conditions",
-                json!([]),
-            )),
-            Problem,
-            "Failed",
-            "describe pod",
-        ),
-        (
-            has_pod(with(
-                with(pod(), "/status/containerStatuses/0/restartCount", json!(3)),
-                "/status/containerStatuses/0/lastState",
-                ended("Error", JUST_NOW),
-            )),
-            Note,
-            "Restarted",
-            "--previous",
-        ),
-        // What processes say.
-        (
-            says(secret),
-            Problem,
-            "SecretMissing",
-            "create secret generic",
-        ),
-        (
-            says(said(CameraState::Streaming, "Overloaded")),
-            Note,
-            "Overloaded",
-            "remedy of Overloaded",
-        ),
-        (
-            says(said(CameraState::Stalled, "NatsUnauthorized")),
-            Problem,
-            "NatsUnauthorized",
-            "streamhub default",
-        ),
-        (says(said(CameraState::Fenced, "")), Problem, "Fenced", ""),
-        (says(stuck), Problem, "Connecting", ""),
-        (says(kept), Problem, "ConfigRefused", "edit camera door"),
-        (says(dropping), Note, "Drops", "lower rates"),
-        (
-            change(|it| {
-                it.statuses.insert(key("door"), Err("forbidden".into()));
-            }),
-            Note,
-            "NotAsked",
-            "",
-        ),
-    ];
-    for (change, severity, reason, fix) in &table {
+/// What is changed, and what is found then: how bad, in a word, and part of what to do.
+type Case = (Change, Severity, &'static str, &'static str);
+
+fn problem(change: Change, reason: &'static str, fix: &'static str) -> Case {
+    (change, Severity::Problem, reason, fix)
+}
+
+fn note(change: Change, reason: &'static str, fix: &'static str) -> Case {
+    (change, Severity::Note, reason, fix)
+}
+
+/// One thing is found in each case, and it says what to do.
+fn examine(cases: &[Case]) {
+    for (change, severity, reason, fix) in cases {
         let findings = found(change);
         let [finding] = findings.as_slice() else {
             panic!("{reason}: {findings:#?}");
@@ -478,7 +54,131 @@ fn what_is_wrong_is_found_once_with_what_to_do() {
         assert!(finding.fix.contains(fix), "{reason}: {}", finding.fix);
         assert!(!finding.what.is_empty(), "{reason}");
     }
+}
 
+#[test]
+fn what_is_wrong_with_the_installation_is_found_once_with_what_to_do() {
+    let older = definition(Found::Whole {
+        established: true,
+        lacking: vec!["spec.pod".into()],
+    });
+    let none = definition(Found::Missing);
+    let lost = || read(node("Unknown"));
+    let silent = Err("connection refused".to_owned());
+    let failed = Probe::Failed("no pod is ready".into());
+    examine(&[
+        problem(
+            change(move |it| it.server = silent.clone()),
+            "Unreachable",
+            "cluster-info",
+        ),
+        problem(
+            change(move |it| it.definitions = vec![none.clone()]),
+            "NotInstalled",
+            "helm",
+        ),
+        note(
+            change(move |it| it.definitions = vec![older.clone()]),
+            "Older",
+            "helm",
+        ),
+        problem(
+            change(|it| it.operators = Ok(Vec::new())),
+            "NotInstalled",
+            "helm",
+        ),
+        problem(
+            operates("/spec/replicas", json!(0)),
+            "ScaledToZero",
+            "scale deployment streamhub-operator",
+        ),
+        problem(
+            operates("/status/availableReplicas", json!(0)),
+            "NotAvailable",
+            "logs deployment/",
+        ),
+        problem(leased(None), "NoLeader", "rollout restart"),
+        problem(
+            leased(Some(lease("", JUST_NOW))),
+            "NoLeader",
+            "rollout restart",
+        ),
+        problem(
+            leased(Some(lease("op-1", LONG_AGO))),
+            "NoLeader",
+            "rollout restart",
+        ),
+        problem(
+            change(move |it| it.nodes = Ok(vec![lost()])),
+            "NodeNotReady",
+            "describe node n1",
+        ),
+        note(
+            change(|it| it.nodes = Err("forbidden".into())),
+            "NotSeen",
+            "account",
+        ),
+        problem(nats(failed), "NatsUnreachable", "get pods"),
+        note(
+            nats(Probe::Elsewhere("an address".into())),
+            "NatsElsewhere",
+            "status --url",
+        ),
+        note(nats(Probe::Unknown), "NatsUnknown", "spec.nats.url"),
+    ]);
+}
+
+#[test]
+fn why_a_camera_has_no_pod_is_found_once_with_what_to_do() {
+    let forgotten = json!({"observedGeneration": 2, "state": "Pending", "since": LONG_AGO});
+    let unobserved = json!({"observedGeneration": 1, "state": "Streaming"});
+    let refused = |reason, message| has_camera(fixtures::refused(reason, message));
+    let pending = |reason, message| has_camera(fixtures::pending(reason, message));
+    examine(&[
+        problem(
+            refused("HubNotFound", "no hub"),
+            "HubNotFound",
+            "get streamhubs",
+        ),
+        problem(
+            refused("Conflict", "camera a/b is older"),
+            "Conflict",
+            "creationTimestamp",
+        ),
+        problem(
+            pending("QuotaExceeded", "exceeded quota"),
+            "QuotaExceeded",
+            "resourcequota",
+        ),
+        problem(
+            pending("PodSecurity", "violates"),
+            "PodSecurity",
+            "namespace site",
+        ),
+        problem(
+            pending("NameTaken", "another pod"),
+            "NameTaken",
+            "get pod cam-door",
+        ),
+        problem(
+            has_camera(camera(forgotten)),
+            "Pending",
+            "describe camera door",
+        ),
+        problem(
+            has_camera(camera(json!(null))),
+            "NotObserved",
+            "component=operator",
+        ),
+        problem(
+            has_camera(camera(unobserved)),
+            "NotObserved",
+            "component=operator",
+        ),
+    ]);
+
+    let elsewhere =
+        json!([{"name": "operator", "env": [{"name": "STREAMHUB_NAMESPACES", "value": "other"}]}]);
     let unwatched = operates("/spec/template/spec/containers", elsewhere);
     let mut facts = well();
     unwatched(&mut facts);
@@ -488,6 +188,78 @@ fn what_is_wrong_is_found_once_with_what_to_do() {
         findings[0].fix.contains("add site to `namespaces`"),
         "{findings:?}"
     );
+}
+
+#[test]
+fn what_is_wrong_with_a_pod_is_found_once_with_what_to_do() {
+    let last = |pod, ended| with(pod, "/status/containerStatuses/0/lastState", ended);
+    let crashed = waiting("CrashLoopBackOff");
+    let unscheduled = json!([{"type": "PodScheduled", "status": "False", "message": "0/1 nodes"}]);
+    let restarted = with(pod(), "/status/containerStatuses/0/restartCount", json!(3));
+    let failed = with(pod(), "/status/phase", json!("Failed"));
+    let describe = "describe pod cam-door";
+    let configured = "CreateContainerConfigError";
+    examine(&[
+        problem(
+            has_pod(waiting("ImagePullBackOff")),
+            "ImagePullBackOff",
+            "imagePullSecrets",
+        ),
+        problem(has_pod(crashed.clone()), "CrashLoopBackOff", "--previous"),
+        problem(
+            has_pod(last(crashed, ended("OOMKilled", JUST_NOW))),
+            "OOMKilled",
+            "limits.memory",
+        ),
+        problem(has_pod(waiting(configured)), configured, describe),
+        problem(
+            has_pod(waiting("ContainerCreating")),
+            "ContainerCreating",
+            describe,
+        ),
+        problem(
+            has_pod(with(pod(), "/status/conditions", unscheduled)),
+            "Unschedulable",
+            "describe nodes",
+        ),
+        problem(has_pod(failed), "Failed", describe),
+        note(
+            has_pod(last(restarted, ended("Error", JUST_NOW))),
+            "Restarted",
+            "--previous",
+        ),
+    ]);
+}
+
+#[test]
+fn what_a_process_says_is_found_once_with_what_to_do() {
+    let secret = said(CameraState::Reconnecting, "SecretMissing");
+    let denied = said(CameraState::Stalled, "NatsUnauthorized");
+    let overloaded = said(CameraState::Streaming, "Overloaded");
+    let mut stuck = said(CameraState::Connecting, "");
+    stuck.at = 600_000;
+    let mut kept = said(CameraState::Streaming, "");
+    kept.config.refused = "spec.frames: no".into();
+    let mut dropping = said(CameraState::Streaming, "");
+    let rendition = RenditionStatus {
+        published: 900,
+        drops: [("slow".to_owned(), 100)].into(),
+        ..RenditionStatus::default()
+    };
+    dropping.renditions.insert("main".into(), rendition);
+    let silent = change(|it| {
+        it.statuses.insert(key("door"), Err("forbidden".into()));
+    });
+    examine(&[
+        problem(says(secret), "SecretMissing", "create secret generic"),
+        note(says(overloaded), "Overloaded", "remedy of Overloaded"),
+        problem(says(denied), "NatsUnauthorized", "streamhub default"),
+        problem(says(said(CameraState::Fenced, "")), "Fenced", ""),
+        problem(says(stuck), "Connecting", ""),
+        problem(says(kept), "ConfigRefused", "edit camera door"),
+        note(says(dropping), "Drops", "lower rates"),
+        note(silent, "NotAsked", ""),
+    ]);
 }
 
 #[test]
