@@ -1,8 +1,9 @@
 //! What was written to the API server, by its own account.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -47,36 +48,59 @@ impl Audit {
 
     /// What this user has written since, Leases excepted.
     pub fn writes_by(&self, user: &str) -> Result<Vec<Write>> {
+        let mut writes = Vec::new();
+        self.each(|event| writes.extend(write(event, user)))?;
+        Ok(writes)
+    }
+
+    /// What this user has asked for since, reads and Leases too, and how often: such as `patch cameras/status`.
+    pub fn requests_by(&self, user: &str) -> Result<BTreeMap<String, u64>> {
+        let mut requests = BTreeMap::new();
+        self.each(|event| {
+            if text(event, "/user/username") == user {
+                let request = format!("{} {}", text(event, "/verb"), resource(event));
+                *requests.entry(request).or_default() += 1;
+            }
+        })?;
+        Ok(requests)
+    }
+
+    fn each(&self, mut take: impl FnMut(&Value)) -> Result<()> {
         let mut log = File::open(&self.log)?;
         log.seek(SeekFrom::Start(self.from))?;
-        let mut text = String::new();
-        log.read_to_string(&mut text)?;
+        let mut log = BufReader::new(log);
+        let mut line = String::new();
         // The last line may be on its way.
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        let mut writes = Vec::new();
-        for line in whole.lines() {
-            let event: Value = serde_json::from_str(line)?;
-            writes.extend(write(&event, user));
+        while log.read_line(&mut line)? > 0 && line.ends_with('\n') {
+            take(&serde_json::from_str(&line)?);
+            line.clear();
         }
-        Ok(writes)
+        Ok(())
+    }
+}
+
+fn text<'a>(event: &'a Value, pointer: &str) -> &'a str {
+    event.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+}
+
+fn resource(event: &Value) -> String {
+    let resource = text(event, "/objectRef/resource");
+    match text(event, "/objectRef/subresource") {
+        "" => resource.to_owned(),
+        part => format!("{resource}/{part}"),
     }
 }
 
 fn write(event: &Value, user: &str) -> Option<Write> {
-    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or("");
-    let verb = text("/verb");
-    let resource = match text("/objectRef/subresource") {
-        "" => text("/objectRef/resource").to_owned(),
-        part => format!("{}/{part}", text("/objectRef/resource")),
-    };
+    let (verb, resource) = (text(event, "/verb"), resource(event));
     let reads = ["get", "list", "watch"].contains(&verb);
-    (text("/user/username") == user && !reads && resource != "leases").then(|| Write {
+    (text(event, "/user/username") == user && !reads && resource != "leases").then(|| Write {
         verb: verb.to_owned(),
         resource,
         object: format!(
             "{}/{}",
-            text("/objectRef/namespace"),
-            text("/objectRef/name")
+            text(event, "/objectRef/namespace"),
+            text(event, "/objectRef/name")
         ),
         code: event
             .pointer("/responseStatus/code")

@@ -70,6 +70,12 @@ impl Cluster {
         finish(&mut self.tool("kubectl", &arguments), object)
     }
 
+    /// `kubectl create` of many new documents in a namespace: half the requests of `apply`.
+    pub fn create(&self, namespace: &str, documents: &str) -> Result<String> {
+        let arguments = ["create", "--namespace", namespace, "--filename", "-"];
+        finish(&mut self.tool("kubectl", &arguments), documents)
+    }
+
     /// One object, or a list of them: `kubectl get ... --output json`.
     pub fn get(&self, arguments: &[&str]) -> Result<Value> {
         let arguments = [&["get", "--output", "json"], arguments].concat();
@@ -106,6 +112,16 @@ impl Cluster {
             );
             Ok(())
         })
+    }
+
+    /// The kubeconfig.
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The program `kubectl`.
+    pub(crate) fn kubectl_path(&self) -> PathBuf {
+        self.tools.join("kubectl")
     }
 
     pub(crate) fn tool(&self, name: &str, arguments: &[&str]) -> Command {

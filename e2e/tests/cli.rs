@@ -1,0 +1,309 @@
+//! `kubectl streamhub`, from a machine that reaches the API server and nothing else.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+use streamhub_e2e::{
+    Cluster, Doorway, Faults, Installation, Laptop, Namespace, Operator, SYSTEM, Said,
+};
+use streamhub_testkit::canary::{PASSWORD, Search};
+use streamhub_testkit::{Testcam, eventually};
+
+const DOOR: &str = "\
+{apiVersion: streamhub.dev/v1alpha1, kind: Camera, metadata: {name: door}, spec: {source: {test: {}}}}
+";
+/// Each has something else that is wrong with it.
+const ILL: &str = "\
+{apiVersion: streamhub.dev/v1alpha1, kind: Camera, metadata: {name: away}, spec: {source: {rtsp: {url: \"rtsp://192.0.2.1/a\"}}}}
+---
+{apiVersion: streamhub.dev/v1alpha1, kind: Camera, metadata: {name: locked},
+ spec: {source: {rtsp: {url: \"rtsp://192.0.2.1/b\", credentialsSecretRef: {name: nobody}}}}}
+---
+{apiVersion: streamhub.dev/v1alpha1, kind: Camera, metadata: {name: stray}, spec: {hubRef: {name: roof}, source: {test: {}}}}
+";
+const SOON: Duration = Duration::from_mins(1);
+
+/// Asks until the answer is right; the last answer is in the error.
+fn until(what: &str, ask: impl Fn() -> Result<Said>, is: impl Fn(&Said) -> bool) -> Result<Said> {
+    let mut last = None;
+    let found = eventually(SOON, what, || {
+        let said = ask().ok()?;
+        if is(&said) {
+            return Some(said);
+        }
+        last = Some(said);
+        None
+    });
+    found.with_context(|| format!("{last:#?}"))
+}
+
+/// What `--output json` prints.
+fn objects(said: &Said) -> Result<Vec<Value>> {
+    let lines = said.out.lines();
+    lines
+        .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
+        .collect()
+}
+
+fn wait_ready(cluster: &Cluster, namespace: &Namespace, camera: &str) -> Result<()> {
+    let camera = format!("camera/{camera}");
+    let wait = ["wait", "--for=condition=Ready", "--timeout=60s", &camera];
+    cluster
+        .kubectl(&[&wait[..], &["-n", namespace.name()]].concat())
+        .map(drop)
+}
+
+/// The reasons that `doctor` finds about one thing, problems only.
+fn problems(laptop: &Laptop, words: &[&str]) -> Result<Vec<String>> {
+    let said = laptop.streamhub(&[&["doctor", "--output", "json"], words].concat())?;
+    ensure!(said.code <= 1, "{said:#?}");
+    let found = objects(&said)?;
+    let problems: Vec<String> = found
+        .iter()
+        .filter(|finding| finding["severity"] == "Problem")
+        .filter_map(|finding| Some(finding["reason"].as_str()?.to_owned()))
+        .collect();
+    ensure!((said.code == 1) != problems.is_empty(), "{said:#?}");
+    Ok(problems)
+}
+
+/// Asks the doctor until all that it says is this.
+fn finds(laptop: &Laptop, words: &[&str], reasons: &[&str]) -> Result<()> {
+    let mut last = None;
+    let found = eventually(SOON, "the doctor's findings", || {
+        let found = problems(laptop, words);
+        let right = found.as_ref().is_ok_and(|found| found == reasons);
+        last = Some(found);
+        right.then_some(())
+    });
+    found.with_context(|| format!("{words:?}: {last:#?}"))
+}
+
+#[test]
+fn cameras_are_listed_followed_and_photographed_through_the_api_server_alone() -> Result<()> {
+    let cluster = Cluster::here()?;
+    let _installation = Installation::install(&cluster, &[])?;
+    let laptop = Laptop::new(&cluster)?;
+    let site = Namespace::create(&cluster, "site")?;
+    cluster.apply(site.name(), DOOR)?;
+    wait_ready(&cluster, &site, "door")?;
+
+    let top = until(
+        "the camera's rate",
+        || laptop.streamhub(&["top", "-n", "site", "--output", "json"]),
+        |said| {
+            let rows = objects(said).unwrap_or_default();
+            rows.first()
+                .is_some_and(|row| row["fps"].as_f64() > Some(10.0))
+        },
+    )?;
+    let rows = objects(&top)?;
+    let row = rows.first().context("no row")?;
+    ensure!(
+        row["camera"] == "door" && row["state"] == "Streaming" && row["node"].is_string(),
+        "{row}"
+    );
+    let top = laptop.streamhub(&["top", "-A"])?;
+    println!("{}", top.out);
+    ensure!(top.code == 0 && top.out.contains("NAMESPACE"), "{top:#?}");
+
+    for mode in ["push", "pull"] {
+        let tail = [
+            "tail",
+            "door",
+            "-n",
+            "site",
+            "--count",
+            "5",
+            "--timeout",
+            "20",
+        ];
+        let tail =
+            laptop.streamhub(&[&tail[..], &["--mode", mode, "--output", "json"]].concat())?;
+        let frames = objects(&tail)?;
+        ensure!(tail.code == 0 && frames.len() == 5, "{mode}: {tail:#?}");
+        let ids: Vec<u64> = frames
+            .iter()
+            .filter_map(|frame| frame["frame_id"].as_u64())
+            .collect();
+        ensure!(ids.is_sorted_by(|one, next| one < next), "{mode}: {ids:?}");
+    }
+    println!(
+        "{}",
+        laptop
+            .streamhub(&["tail", "door", "-n", "site", "--count", "3"])?
+            .out
+    );
+
+    let file = laptop.folder().join("door.jpg");
+    let shot = laptop.streamhub(&["snapshot", "door", "-n", "site", "-o", "door.jpg"])?;
+    ensure!(shot.code == 0, "{shot:#?}");
+    ensure!(fs::read(&file)?.starts_with(&[0xff, 0xd8]), "{shot:#?}");
+
+    let nobody = laptop.streamhub(&["tail", "gate", "-n", "site"])?;
+    ensure!(
+        nobody.code == 3
+            && nobody
+                .err
+                .contains("there is no Camera gate in namespace site"),
+        "{nobody:#?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn the_doctor_says_what_is_wrong_with_a_camera_a_hub_and_the_installation() -> Result<()> {
+    let cluster = Cluster::here()?;
+    let _installation = Installation::install(&cluster, &[])?;
+    let laptop = Laptop::new(&cluster)?;
+    let site = Namespace::create(&cluster, "site")?;
+    cluster.apply(site.name(), DOOR)?;
+    wait_ready(&cluster, &site, "door")?;
+    finds(&laptop, &["-n", "site"], &[])?;
+    let well = laptop.streamhub(&["doctor", "-n", "site"])?;
+    println!("{}", well.out);
+    ensure!(
+        well.code == 0 && well.out.contains("no problem found"),
+        "{well:#?}"
+    );
+
+    cluster.apply(site.name(), ILL)?;
+    finds(&laptop, &["camera/away", "-n", "site"], &["Unreachable"])?;
+    finds(
+        &laptop,
+        &["camera/locked", "-n", "site"],
+        &["SecretMissing"],
+    )?;
+    finds(&laptop, &["camera/stray", "-n", "site"], &["HubNotFound"])?;
+    finds(
+        &laptop,
+        &["hub/roof", "-n", "site"],
+        &["HubNotFound", "NotFound"],
+    )?;
+    finds(&laptop, &["camera/gate", "-n", "site"], &["NotFound"])?;
+    finds(&laptop, &["door", "-n", "site"], &[])?;
+    finds(&laptop, &["installation"], &[])?;
+    println!("{}", laptop.streamhub(&["doctor", "-n", "site"])?.out);
+
+    // The server goes, and comes back.
+    let nats = "deployment/streamhub-nats";
+    cluster.kubectl(&["scale", "-n", SYSTEM, nats, "--replicas=0"])?;
+    finds(
+        &laptop,
+        &["door", "-n", "site"],
+        &["NatsUnreachable", "NatsUnavailable"],
+    )?;
+    let tail = laptop.streamhub(&["tail", "door", "-n", "site", "--count", "1"])?;
+    ensure!(tail.code == 3 && tail.err.contains("is ready"), "{tail:#?}");
+    println!(
+        "{}",
+        laptop.streamhub(&["doctor", "door", "-n", "site"])?.out
+    );
+    cluster.kubectl(&["scale", "-n", SYSTEM, nats, "--replicas=1"])?;
+    finds(&laptop, &["door", "-n", "site"], &[])?;
+
+    // So does the operator, and a Camera is made meanwhile.
+    let operator = Operator::of(&cluster);
+    operator.stop()?;
+    finds(&laptop, &["installation"], &["ScaledToZero"])?;
+    cluster.apply(site.name(), &DOOR.replace("door", "late"))?;
+    finds(
+        &laptop,
+        &["late", "-n", "site"],
+        &["NotObserved", "ScaledToZero"],
+    )?;
+    println!(
+        "{}",
+        laptop.streamhub(&["doctor", "late", "-n", "site"])?.out
+    );
+    operator.start()?;
+    finds(&laptop, &["late", "-n", "site"], &[])
+}
+
+/// A camera with a login, a Secret with it, and somebody's pod that holds another camera's name and the same password.
+fn guarded(address: &str) -> String {
+    format!(
+        r#"
+apiVersion: v1
+kind: Secret
+metadata: {{name: guarded}}
+stringData: {{username: viewer, password: "{PASSWORD}"}}
+---
+apiVersion: streamhub.dev/v1alpha1
+kind: Camera
+metadata: {{name: guarded}}
+spec: {{source: {{rtsp: {{url: "rtsp://{address}/a", transport: tcp, credentialsSecretRef: {{name: guarded}}}}}}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: cam-taken}}
+spec:
+  securityContext: {{runAsNonRoot: true, runAsUser: 1000, seccompProfile: {{type: RuntimeDefault}}}}
+  containers:
+    - name: nats
+      image: docker.io/library/nats:2.15.1-alpine
+      command: [nats-server]
+      env: [{{name: OTHERS_PASSWORD, value: "{PASSWORD}"}}]
+      securityContext: {{allowPrivilegeEscalation: false, capabilities: {{drop: [ALL]}}}}
+---
+apiVersion: streamhub.dev/v1alpha1
+kind: Camera
+metadata: {{name: taken}}
+spec: {{source: {{test: {{}}}}}}
+"#
+    )
+}
+
+// The doorway works while kubectl is waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_tells_all_but_secrets() -> Result<()> {
+    // Its camera is on this machine, where only our own nodes see it.
+    if Faults::here().is_none() {
+        return Ok(());
+    }
+    let cluster = Cluster::here()?;
+    let _installation = Installation::install(&cluster, &[])?;
+    let laptop = Laptop::new(&cluster)?;
+    let site = Namespace::create(&cluster, "site")?;
+    let options = Testcam::options().test_picture("/a", "h264:640x360@15");
+    let testcam = options.digest("viewer", PASSWORD).start()?;
+    let doorway = Doorway::to(testcam.port()).await?;
+    cluster.apply(site.name(), &guarded(&doorway.address().to_string()))?;
+    wait_ready(&cluster, &site, "guarded")?;
+    finds(&laptop, &["taken", "-n", "site"], &["NameTaken"])?;
+
+    let bundle = laptop.streamhub(&["doctor", "-A", "--bundle", "report.tar.gz"])?;
+    ensure!(bundle.code == 1, "{bundle:#?}");
+    let opened = laptop.folder().join("opened");
+    fs::create_dir(&opened)?;
+    let mut tar = Command::new("tar");
+    tar.arg("-xzf").arg(laptop.folder().join("report.tar.gz"));
+    ensure!(
+        tar.arg("-C").arg(&opened).status()?.success(),
+        "{bundle:#?}"
+    );
+    let root = opened.join("streamhub");
+    for part in [
+        "findings.txt",
+        "cameras/site/guarded.json",
+        "statuses/site/guarded.json",
+        "pods/site/cam-guarded.json",
+        "pods/site/cam-taken.json",
+        "logs/site/cam-guarded.ingest.log",
+        "logs/site/cam-taken.nats.log",
+        "events.json",
+    ] {
+        let text = fs::read_to_string(root.join(part)).with_context(|| part.to_owned())?;
+        ensure!(text.len() > 2, "{part} is empty");
+    }
+    let leaks = Search::default().folder(&opened)?;
+    if !leaks.is_empty() {
+        bail!("the password is in the bundle: {leaks:#?}");
+    }
+    let said = format!("{}{}", bundle.out, bundle.err);
+    ensure!(Search::default().find(said.as_bytes()).is_none(), "{said}");
+    Ok(())
+}
