@@ -105,7 +105,7 @@ fn of_process(reason: &str, camera: &Key, hub: &str) -> Option<(&'static str, St
         "NatsUnavailable" => (
             "the pod does not reach the NATS server",
             format!(
-                "{kubectl} get streamhub {hub} -o jsonpath='{{.status.nats}}'; {kubectl} get networkpolicies"
+                "kubectl get pods,services -A -l app.kubernetes.io/component=nats; {kubectl} get networkpolicies"
             ),
         ),
         "NatsUnauthorized" => (
