@@ -30,7 +30,7 @@ fn of_operator(reason: &str, camera: &Key, hub: &str) -> Option<(&'static str, S
         ),
         "HubInvalid" => (
             "the hub is not valid, and its cameras keep what it said before",
-            format!("{kubectl} edit streamhub {hub}"),
+            format!("{kubectl} edit hub {hub}"),
         ),
         "HubNotFound" => (
             "a pod that runs goes on; none is made anew",
@@ -42,7 +42,7 @@ fn of_operator(reason: &str, camera: &Key, hub: &str) -> Option<(&'static str, S
         ),
         "NatsUnknown" => (
             "frames have nowhere to go",
-            format!("{kubectl} edit streamhub {hub}; or nats.enabled or nats.url of the chart"),
+            format!("{kubectl} edit hub {hub}; or nats.enabled or nats.url of the chart"),
         ),
         "DeviceMissing" => (
             "no part of this installation brings capture devices to pods",
@@ -111,7 +111,7 @@ fn of_process(reason: &str, camera: &Key, hub: &str) -> Option<(&'static str, St
         "NatsUnauthorized" => (
             "the NATS server refuses the login",
             format!(
-                "{kubectl} get streamhub {hub} -o jsonpath='{{.spec.nats.credentialsSecretRef.name}}'"
+                "{kubectl} get hub {hub} -o jsonpath='{{.spec.nats.credentialsSecretRef.name}}'"
             ),
         ),
         "NatsDenied" => (
@@ -129,7 +129,7 @@ fn of_process(reason: &str, camera: &Key, hub: &str) -> Option<(&'static str, St
         ),
         "SubjectInUse" => (
             "another Camera, perhaps of another cluster, publishes on these subjects",
-            format!("{kubectl} get streamhub {hub} -o jsonpath='{{.spec.nats.subjectPrefix}}'"),
+            format!("{kubectl} get hub {hub} -o jsonpath='{{.spec.nats.subjectPrefix}}'"),
         ),
         "FileNotFound" => (
             "the film is not in the claim, or not where the URI says",

@@ -38,7 +38,7 @@ fn hub(hub: &HubObject) -> Option<Finding> {
         Finding::problem(format!("hub {key}"), &stalled.reason, &stalled.message)
             .because("its cameras can't run, or run on what the hub said before")
             .fix(format!(
-                "kubectl -n {} edit streamhub {}",
+                "kubectl -n {} edit hub {}",
                 key.namespace, key.name
             )),
     )

@@ -253,7 +253,7 @@ fn what_a_process_says_is_found_once_with_what_to_do() {
     examine(&[
         problem(says(secret), "SecretMissing", "create secret generic"),
         note(says(overloaded), "Overloaded", "remedy of Overloaded"),
-        problem(says(denied), "NatsUnauthorized", "streamhub default"),
+        problem(says(denied), "NatsUnauthorized", "hub default"),
         problem(says(said(CameraState::Fenced, "")), "Fenced", ""),
         problem(says(stuck), "Connecting", ""),
         problem(says(kept), "ConfigRefused", "edit camera door"),
