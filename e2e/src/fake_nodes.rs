@@ -48,8 +48,8 @@ impl FakeNodes {
             .arg(format!("--manage-nodes-with-label-selector={LABEL}"))
             .arg("--manage-all-nodes=false")
             .arg(format!("--cidr={ADDRESSES}"))
-            // Renewed every 3 s: this cluster gives a node 12 s.
-            .arg("--node-lease-duration-seconds=12");
+            // Its Leases conflict with themselves after a while, and all nodes are lost: heartbeats instead.
+            .arg("--node-lease-duration-seconds=0");
         let nodes = Self {
             cluster: cluster.clone(),
             _kwok: Proc::spawn("kwok", &mut command)?,
