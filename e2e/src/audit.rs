@@ -106,7 +106,11 @@ fn write(event: &Value, user: &str) -> Option<Write> {
             .pointer("/responseStatus/code")
             .and_then(Value::as_u64)
             .unwrap_or(0),
-        pod: text("/user/extra/authentication.kubernetes.io~1pod-name/0").to_owned(),
+        pod: text(
+            event,
+            "/user/extra/authentication.kubernetes.io~1pod-name/0",
+        )
+        .to_owned(),
     })
 }
 

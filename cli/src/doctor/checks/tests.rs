@@ -191,6 +191,26 @@ fn why_a_camera_has_no_pod_is_found_once_with_what_to_do() {
 }
 
 #[test]
+fn an_old_camera_is_not_unseen_the_moment_it_is_edited() {
+    let edited = |at: &str, subresource: Option<&str>| {
+        let mut camera = camera(json!({
+            "observedGeneration": 1, "state": "Streaming", "since": LONG_AGO, "pod": "cam-door",
+        }));
+        camera.object.metadata.managed_fields = Some(read(json!([
+            {"manager": "kubectl-create", "operation": "Update", "time": LONG_AGO},
+            {"manager": "kubectl-edit", "operation": "Update", "time": at, "subresource": subresource},
+        ])));
+        found(&change(move |facts| {
+            facts.cameras = Ok(vec![camera.clone()])
+        }))
+    };
+    assert_eq!(edited(JUST_NOW, None), []);
+    for findings in [edited(LONG_AGO, None), edited(JUST_NOW, Some("status"))] {
+        assert_eq!(findings[0].reason, "NotObserved", "{findings:?}");
+    }
+}
+
+#[test]
 fn what_is_wrong_with_a_pod_is_found_once_with_what_to_do() {
     let last = |pod, ended| with(pod, "/status/containerStatuses/0/lastState", ended);
     let crashed = waiting("CrashLoopBackOff");
