@@ -201,7 +201,7 @@ fn an_old_camera_is_not_unseen_the_moment_it_is_edited() {
             {"manager": "kubectl-edit", "operation": "Update", "time": at, "subresource": subresource},
         ])));
         found(&change(move |facts| {
-            facts.cameras = Ok(vec![camera.clone()])
+            facts.cameras = Ok(vec![camera.clone()]);
         }))
     };
     assert_eq!(edited(JUST_NOW, None), []);
