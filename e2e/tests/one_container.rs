@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use streamhub_e2e::{Cluster, Namespace};
 use streamhub_testkit::eventually;
 
-const HUB: &str = r#"
+const HUB: &str = "\
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: cameras}
@@ -29,7 +29,7 @@ spec:
       command: [streamhub, up, -f, /cameras, --state-dir, /tmp/state]
       volumeMounts: [{name: cameras, mountPath: /cameras}, {name: tmp, mountPath: /tmp}]
       securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
-"#;
+";
 const SNAPSHOT: &str =
     "streamhub snapshot door --state-dir /tmp/state -o /tmp/door.jpg && wc -c < /tmp/door.jpg";
 
