@@ -1,8 +1,15 @@
 //! A namespace for one test.
 
-use anyhow::Result;
+use std::time::Duration;
 
-use crate::{Cluster, Faults};
+use anyhow::{Result, ensure};
+
+use crate::{Cluster, Faults, until};
+
+/// Label of those that may be deleted.
+const OURS: &str = "streamhub.dev/e2e";
+/// How long one may take to be deleted.
+const GOING: Duration = Duration::from_secs(90);
 
 /// A namespace that refuses pods which Pod Security's level "restricted" does not allow; deleted when dropped, with all that is in it.
 #[derive(Debug)]
@@ -14,13 +21,30 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Makes it.
+    /// Makes it, once one of this name that is being deleted is gone. One that an earlier test made is taken over; any
+    /// other is somebody's, and an error.
     pub fn create(cluster: &Cluster, name: &str) -> Result<Self> {
         let manifest = format!(
             "{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}, \
-             labels: {{pod-security.kubernetes.io/enforce: restricted}}}}}}"
+             labels: {{{OURS}: \"\", pod-security.kubernetes.io/enforce: restricted}}}}}}"
         );
-        cluster.apply("default", &manifest)?;
+        until(GOING, || {
+            let question = ["get", "namespace", name, "--ignore-not-found", "-o=json"];
+            let found = cluster.kubectl(&question)?;
+            ensure!(
+                !found.contains("\"deletionTimestamp\""),
+                "namespace {name} is being deleted"
+            );
+            if found.is_empty() {
+                cluster.create("default", &manifest)?;
+            }
+            Ok(())
+        })?;
+        let labels = cluster.kubectl(&["get", "namespace", name, "--show-labels"])?;
+        ensure!(
+            labels.contains(OURS),
+            "namespace {name} exists and was not made by these tests, which would delete it"
+        );
         Ok(Self {
             cluster: cluster.clone(),
             name: name.to_owned(),
