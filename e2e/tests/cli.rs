@@ -160,11 +160,11 @@ fn the_doctor_says_what_is_wrong_with_a_camera_a_hub_and_the_installation() -> R
     let cluster = Cluster::here()?;
     let _installation = Installation::install(&cluster, &[])?;
     let laptop = Laptop::new(&cluster)?;
-    let site = Namespace::create(&cluster, "site")?;
+    let site = Namespace::create(&cluster, "clinic")?;
     cluster.apply(site.name(), DOOR)?;
     wait_ready(&cluster, &site, "door")?;
-    finds(&laptop, &["-n", "site"], &[])?;
-    let well = laptop.streamhub(&["doctor", "-n", "site"])?;
+    finds(&laptop, &["-n", "clinic"], &[])?;
+    let well = laptop.streamhub(&["doctor", "-n", "clinic"])?;
     println!("{}", well.out);
     ensure!(
         well.code == 0 && well.out.contains("no problem found"),
@@ -172,39 +172,39 @@ fn the_doctor_says_what_is_wrong_with_a_camera_a_hub_and_the_installation() -> R
     );
 
     cluster.apply(site.name(), ILL)?;
-    finds(&laptop, &["camera/away", "-n", "site"], &["Unreachable"])?;
+    finds(&laptop, &["camera/away", "-n", "clinic"], &["Unreachable"])?;
     finds(
         &laptop,
-        &["camera/locked", "-n", "site"],
+        &["camera/locked", "-n", "clinic"],
         &["SecretMissing"],
     )?;
-    finds(&laptop, &["camera/stray", "-n", "site"], &["HubNotFound"])?;
+    finds(&laptop, &["camera/stray", "-n", "clinic"], &["HubNotFound"])?;
     finds(
         &laptop,
-        &["hub/roof", "-n", "site"],
+        &["hub/roof", "-n", "clinic"],
         &["HubNotFound", "NotFound"],
     )?;
-    finds(&laptop, &["camera/gate", "-n", "site"], &["NotFound"])?;
-    finds(&laptop, &["door", "-n", "site"], &[])?;
+    finds(&laptop, &["camera/gate", "-n", "clinic"], &["NotFound"])?;
+    finds(&laptop, &["door", "-n", "clinic"], &[])?;
     finds(&laptop, &["installation"], &[])?;
-    println!("{}", laptop.streamhub(&["doctor", "-n", "site"])?.out);
+    println!("{}", laptop.streamhub(&["doctor", "-n", "clinic"])?.out);
 
     // The server goes, and comes back.
     let nats = "deployment/streamhub-nats";
     cluster.kubectl(&["scale", "-n", SYSTEM, nats, "--replicas=0"])?;
     finds(
         &laptop,
-        &["door", "-n", "site"],
+        &["door", "-n", "clinic"],
         &["NatsUnreachable", "NatsUnavailable"],
     )?;
-    let tail = laptop.streamhub(&["tail", "door", "-n", "site", "--count", "1"])?;
+    let tail = laptop.streamhub(&["tail", "door", "-n", "clinic", "--count", "1"])?;
     ensure!(tail.code == 3 && tail.err.contains("is ready"), "{tail:#?}");
     println!(
         "{}",
-        laptop.streamhub(&["doctor", "door", "-n", "site"])?.out
+        laptop.streamhub(&["doctor", "door", "-n", "clinic"])?.out
     );
     cluster.kubectl(&["scale", "-n", SYSTEM, nats, "--replicas=1"])?;
-    finds(&laptop, &["door", "-n", "site"], &[])?;
+    finds(&laptop, &["door", "-n", "clinic"], &[])?;
 
     // So does the operator, and a Camera is made meanwhile.
     let operator = Operator::of(&cluster);
@@ -213,15 +213,15 @@ fn the_doctor_says_what_is_wrong_with_a_camera_a_hub_and_the_installation() -> R
     cluster.apply(site.name(), &DOOR.replace("door", "late"))?;
     finds(
         &laptop,
-        &["late", "-n", "site"],
+        &["late", "-n", "clinic"],
         &["NotObserved", "ScaledToZero"],
     )?;
     println!(
         "{}",
-        laptop.streamhub(&["doctor", "late", "-n", "site"])?.out
+        laptop.streamhub(&["doctor", "late", "-n", "clinic"])?.out
     );
     operator.start()?;
-    finds(&laptop, &["late", "-n", "site"], &[])
+    finds(&laptop, &["late", "-n", "clinic"], &[])
 }
 
 /// A camera with a login, a Secret with it, and somebody's pod that holds another camera's name and the same password.
@@ -268,13 +268,13 @@ async fn a_bundle_tells_all_but_secrets() -> Result<()> {
     let cluster = Cluster::here()?;
     let _installation = Installation::install(&cluster, &[])?;
     let laptop = Laptop::new(&cluster)?;
-    let site = Namespace::create(&cluster, "site")?;
+    let site = Namespace::create(&cluster, "vault")?;
     let options = Testcam::options().test_picture("/a", "h264:640x360@15");
     let testcam = options.digest("viewer", PASSWORD).start()?;
     let doorway = Doorway::to(testcam.port()).await?;
     cluster.apply(site.name(), &guarded(&doorway.address().to_string()))?;
     wait_ready(&cluster, &site, "guarded")?;
-    finds(&laptop, &["taken", "-n", "site"], &["NameTaken"])?;
+    finds(&laptop, &["taken", "-n", "vault"], &["NameTaken"])?;
 
     let bundle = laptop.streamhub(&["doctor", "-A", "--bundle", "report.tar.gz"])?;
     ensure!(bundle.code == 1, "{bundle:#?}");
@@ -289,12 +289,12 @@ async fn a_bundle_tells_all_but_secrets() -> Result<()> {
     let root = opened.join("streamhub");
     for part in [
         "findings.txt",
-        "cameras/site/guarded.json",
-        "statuses/site/guarded.json",
-        "pods/site/cam-guarded.json",
-        "pods/site/cam-taken.json",
-        "logs/site/cam-guarded.ingest.log",
-        "logs/site/cam-taken.nats.log",
+        "cameras/vault/guarded.json",
+        "statuses/vault/guarded.json",
+        "pods/vault/cam-guarded.json",
+        "pods/vault/cam-taken.json",
+        "logs/vault/cam-guarded.ingest.log",
+        "logs/vault/cam-taken.nats.log",
         "events.json",
     ] {
         let text = fs::read_to_string(root.join(part)).with_context(|| part.to_owned())?;
