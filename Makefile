@@ -4,16 +4,19 @@ export STREAMHUB_CACHE ?= $(HOME)/.cache/streamhub
 export CARGO_TARGET_DIR ?= $(STREAMHUB_CACHE)/target
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long fuzz lint bench fmt generate
+.PHONY: help demo test test-cluster test-long fuzz lint bench fmt generate
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
 
 demo: ## Run three cameras on this machine until Ctrl-C
 	@scripts/demo
 
 test: ## Lint and run every test but the long ones; stops itself after 80 minutes
 	@scripts/test
+
+test-cluster: ## Build the images and run the tests on a real Kubernetes of their own, as root; E2E_KUBECONFIG names another
+	@scripts/test --cluster
 
 test-long: ## Run the long tests (soak and fault runs of minutes, fuzzing)
 	@scripts/test --long
