@@ -159,6 +159,8 @@ impl Subject<'_> {
             "/metadata/managedFields",
             "/metadata/ownerReferences/0/uid",
             "/metadata/annotations/streamhub.dev~1incarnation",
+            // Of the Camera's identity too, and else of what is compared here.
+            "/metadata/annotations/streamhub.dev~1pod-hash",
             "/spec/nodeName",
         ];
         for pointer in taken {

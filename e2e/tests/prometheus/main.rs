@@ -80,7 +80,11 @@ impl Scene {
     }
 
     async fn ceases(&self, alert: &str, whom: &str) -> Result<()> {
-        self.wait(alert, whom, 1, false).await
+        self.ceases_within(alert, whom, 1).await
+    }
+
+    async fn ceases_within(&self, alert: &str, whom: &str, minutes: u64) -> Result<()> {
+        self.wait(alert, whom, minutes, false).await
     }
 
     async fn wait(&self, alert: &str, whom: &str, minutes: u64, fires: bool) -> Result<()> {
@@ -157,6 +161,17 @@ impl Scene {
         self.ceases("StreamHubNatsAway", NAMESPACE).await
     }
 
+    async fn operator_without_rights(&self, installation: &Installation) -> Result<()> {
+        self.kubectl(&["delete", "clusterrolebinding", "streamhub-operator"])?;
+        let change = r#"{"spec": {"frames": [{"name": "main", "fps": 5}]}}"#;
+        let patch = ["patch", "camera", "till", "-n", NAMESPACE, "--type=merge"];
+        self.kubectl(&[&patch[..], &["-p", change]].concat())?;
+        self.fires("StreamHubOperatorFailing", SYSTEM, 15).await?;
+        installation.upgrade(&[])?;
+        self.ceases_within("StreamHubOperatorFailing", SYSTEM, 15)
+            .await
+    }
+
     async fn operator_away(&self) -> Result<()> {
         self.scale("operator", 0)?;
         eventually(Duration::from_secs(30), "the operator to go", || {
@@ -189,7 +204,7 @@ async fn alerts_and_queries(pace: Pace) -> Result<()> {
         return Ok(());
     }
     let cluster = Cluster::here()?;
-    let _installation = Installation::install(&cluster, &[])?;
+    let installation = Installation::install(&cluster, &[])?;
     let namespace = Namespace::create(&cluster, NAMESPACE)?;
     let mut camera = Testcam::options()
         .test_picture("/door", "h264:640x360@25")
@@ -210,6 +225,8 @@ async fn alerts_and_queries(pace: Pace) -> Result<()> {
     scene.dead_camera(&mut camera).await?;
     scene.server_away().await?;
     scene.operator_away().await?;
+    // After it: the errors are counted by the one who made them.
+    scene.operator_without_rights(&installation).await?;
     scene.pod_without_a_node().await?;
 
     drop(consumer);
