@@ -60,6 +60,14 @@ fn url_like() -> impl Strategy<Value = String> {
         .prop_map(|(scheme, user, host, port, path)| scheme + &user + &host + &port + &path)
 }
 
+#[test]
+fn a_file_on_a_host_of_dots_is_admitted_by_nobody() {
+    for text in ["http://./a", "https://../a"] {
+        let document = camera(&json!({"source": {"file": {"uri": text}}}));
+        assert!(!is::<FileUri>(text) && !admitted(&document), "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_without_a_panic(text in any::<String>()) {

@@ -73,7 +73,8 @@ fn check_remote(scheme: &str, rest: &str) -> Option<&'static str> {
     let good_authority = if bucket {
         is_bucket(authority)
     } else {
-        is_host_and_port(authority)
+        // For the rule, it begins a path like any other.
+        is_host_and_port(authority) && !matches!(authority, "." | "..")
     };
     if authority.contains('@') || path.contains(['?', '#']) {
         Some(SECRET_MESSAGE)
