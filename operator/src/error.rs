@@ -36,6 +36,11 @@ impl Error {
         !self.is_stale() && code(&self.source).is_some()
     }
 
+    /// What is asked for, or what is stored, is not valid.
+    pub fn is_refusal(&self) -> bool {
+        code(&self.source) == Some(422)
+    }
+
     /// Another was quicker, or the cache is behind: nothing is wrong, the next look will tell.
     pub fn is_stale(&self) -> bool {
         matches!(code(&self.source), Some(404 | 409))

@@ -40,6 +40,8 @@ pub struct Store {
     pub fault: Option<(usize, Fault)>,
     /// What everyone is answered who makes a pod.
     pub no_pods: Option<u16>,
+    /// What everyone is answered who writes a status, and how often that was.
+    pub no_statuses: Option<(u16, usize)>,
     /// The operator is dead: nothing it does arrives.
     pub crashed: bool,
     /// Incarnations of pods, in the order they were made.
@@ -136,6 +138,10 @@ impl FakeApi {
             && let Some(code) = store.no_pods
         {
             return Ok(failure(code, "Trouble"));
+        }
+        if status && let Some((code, times)) = &mut store.no_statuses {
+            *times += 1;
+            return Ok(failure(*code, "Invalid"));
         }
         let answer = store.write(method, place, body, status);
         match fault {

@@ -112,11 +112,7 @@ fn counts(world: &World, key: &HubKey) -> CameraCounts {
     for camera in world.cameras_of(key) {
         counts.total += 1;
         counts.ready += u32::from(camera.has("Ready"));
-        let state = camera
-            .status
-            .state
-            .clone()
-            .unwrap_or_else(|| "Pending".to_owned());
+        let state = camera.state().to_owned();
         *counts.by_state.entry(state).or_default() += 1;
     }
     counts
@@ -179,12 +175,7 @@ fn status(
 pub fn by_state(world: &World) -> BTreeMap<String, u32> {
     let mut states = BTreeMap::new();
     for (_, camera) in world.cameras() {
-        let state = camera
-            .status
-            .state
-            .clone()
-            .unwrap_or_else(|| "Pending".to_owned());
-        *states.entry(state).or_default() += 1;
+        *states.entry(camera.state().to_owned()).or_default() += 1;
     }
     states
 }

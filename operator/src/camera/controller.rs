@@ -23,8 +23,15 @@ use crate::world::Ended;
 const CONTROLLER: &str = "camera";
 /// A new release is asked about again, should nobody have said that there is room.
 const ROLLOUT_AGAIN: Duration = Duration::from_mins(1);
+/// A status that the API server refuses is tried again, should its mind have changed while the Camera has not.
+const REFUSED_AGAIN: Duration = Duration::from_mins(15);
 /// After another was quicker: by then the watch has told.
 const STALE_AGAIN: Duration = Duration::from_secs(2);
+
+/// The API server does not take a status where a rule of the definition can't even be asked about what is stored, such
+/// as one about a text where a number is: events are all that is left to say so.
+const STATUS_REFUSED: &str = "the API server takes no status of this Camera: an older definition let in what today's \
+                              refuses; apply a valid spec";
 
 /// The controller of Cameras.
 #[derive(Clone)]
@@ -198,12 +205,27 @@ async fn tell(
         if wanted == camera.status {
             return Ok(None);
         }
-        if let Some(at) = memory.budget.next(now.instant) {
+        let refused = memory.status_refused.as_ref();
+        let refused = refused.filter(|(version, _)| *version == camera.version);
+        let again = refused.map(|(_, at)| *at + REFUSED_AGAIN);
+        let at = again.filter(|again| *again > now.instant);
+        if let Some(at) = at.or_else(|| memory.budget.next(now.instant)) {
             return Ok(Some(at - now.instant));
         }
         (picture, wanted)
     };
-    write_status(context, camera, &wanted).await?;
+    match write_status(context, camera, &wanted).await {
+        Err(error) if error.is_refusal() => {
+            lock(memory).status_refused = Some((camera.version.clone(), now.instant));
+            tracing::warn!(camera = %camera.key, error = %error.doing, "refused: what is stored of it is not valid");
+            announce(context, observed, &picture);
+            context
+                .events
+                .warning(camera, "StatusRefused", STATUS_REFUSED);
+            return Ok(Some(REFUSED_AGAIN));
+        }
+        written => written?,
+    }
     lock(memory).budget.spend(now.instant);
     let moved = camera.status.state != wanted.state || camera.status.reason != wanted.reason;
     let became_ready = picture.ready && !camera.has("Ready");

@@ -345,6 +345,24 @@ async fn what_only_a_rule_refuses_is_named_and_never_made() {
 }
 
 #[tokio::test]
+async fn a_status_that_is_refused_is_asked_for_once() {
+    let mut cluster = Cluster::new(None);
+    cluster.apply_raw(json!({"source": {"rtsp": {"url": 7}}}));
+    cluster.api.with(|store| store.no_statuses = Some((422, 0)));
+    for _ in 0..5 {
+        cluster.tell();
+        let work = Cameras(Arc::clone(&cluster.operator)).work(key("door"));
+        let next = work.await.expect("it is tried again");
+        assert!(next > Duration::from_mins(10), "{next:?}");
+    }
+    let asked = cluster.api.with(|store| store.no_statuses.take());
+    assert_eq!(asked, Some((422, 1)));
+    cluster.apply("source: {test: {}}");
+    cluster.settle().await;
+    assert_eq!(cluster.end()["status"]["reason"], Value::Null, "mended");
+}
+
+#[tokio::test]
 async fn who_mends_a_camera_need_not_wait_for_the_pod_that_was_refused() {
     let cluster = Cluster::new(Some((1, Fault::Answered(403))));
     let look = || Cameras(Arc::clone(&cluster.operator)).work(key("door"));

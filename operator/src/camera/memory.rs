@@ -46,6 +46,8 @@ pub struct Memory {
     pub reading: Option<Reading>,
     /// What may still be written.
     pub budget: Budget,
+    /// The version of the Camera of which the API server takes no status, and when it said so.
+    pub status_refused: Option<(String, Instant)>,
     /// Requests that failed in a row.
     pub failures: u32,
     /// The Camera that all of this is about, by its uid, and its generation.

@@ -90,6 +90,16 @@ impl CameraObject {
         self.checked.get_or_init(check).clone()
     }
 
+    /// Its state; what it would be, where nothing has been written.
+    pub fn state(&self) -> &str {
+        let unwritten = if self.parsed.is_err() {
+            "Refused"
+        } else {
+            "Pending"
+        };
+        self.status.state.as_deref().unwrap_or(unwritten)
+    }
+
     /// Whether a condition of its status is `True`.
     pub fn has(&self, condition: &str) -> bool {
         let found = self
