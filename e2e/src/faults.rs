@@ -49,6 +49,11 @@ impl Faults {
         self.harm("cut", "mend", node)
     }
 
+    /// Leaves the pods of a node together a twentieth of a core.
+    pub fn throttle(&self, node: &str) -> Result<Harm> {
+        self.harm("throttle", "unthrottle", node)
+    }
+
     /// SIGKILL to the one process of a node whose command line has this text.
     pub fn kill_process(&self, node: &str, text: &str) -> Result<()> {
         self.ctl(&["exec", node, "pkill", "-KILL", "-f", "--", text])

@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use streamhub_e2e::{Camera, Cluster, Faults, Namespace, SYSTEM, until};
+use streamhub_e2e::{Camera, Cluster, Faults, Namespace, Operator, SYSTEM, until};
 
 use crate::support::{SOON, Streaming, TEST_PICTURE, install};
 
@@ -65,6 +65,8 @@ async fn nothing_that_runs_stops_without_an_operator() -> Result<()> {
     Ok(())
 }
 
+/// Killed, the API server has forgotten what watches began with (410 Gone); frozen, it or its store answers late or not at
+/// all (500, timeouts).
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_flow_while_the_api_server_and_etcd_are_away() -> Result<()> {
     let Some(faults) = Faults::here() else {
@@ -75,8 +77,14 @@ async fn frames_flow_while_the_api_server_and_etcd_are_away() -> Result<()> {
     let namespace = Namespace::create(&cluster, "headless")?;
     let door = Streaming::begin(&cluster, namespace.name()).await?;
 
-    for (rate, part) in [(6, "apiserver"), (7, "etcd")] {
-        let harm = faults.kill(part)?;
+    let harms = [
+        ("apiserver", Faults::kill as fn(&Faults, &str) -> _),
+        ("apiserver", Faults::freeze),
+        ("etcd", Faults::kill),
+        ("etcd", Faults::freeze),
+    ];
+    for (rate, (part, harm)) in (6..).zip(harms) {
+        let harm = harm(&faults, part)?;
         let before = door.recording.frames();
         sleep(AWAY);
         ensure!(
@@ -92,5 +100,78 @@ async fn frames_flow_while_the_api_server_and_etcd_are_away() -> Result<()> {
         door.goes_on().await?;
         ensure!(door.camera.pod()? == door.pod, "the pod was replaced");
     }
+    Ok(())
+}
+
+/// The API server's own fairness, with no room at all for what the operator writes.
+const JAIL: &str = "
+apiVersion: flowcontrol.apiserver.k8s.io/v1
+kind: PriorityLevelConfiguration
+metadata: {name: jail}
+spec:
+  type: Limited
+  limited: {nominalConcurrencyShares: 0, lendablePercent: 0, borrowingLimitPercent: 0, limitResponse: {type: Reject}}
+---
+apiVersion: flowcontrol.apiserver.k8s.io/v1
+kind: FlowSchema
+metadata: {name: jail}
+spec:
+  priorityLevelConfiguration: {name: jail}
+  matchingPrecedence: 1
+  rules:
+    - subjects:
+        - {kind: ServiceAccount, serviceAccount: {name: streamhub-operator, namespace: streamhub-system}}
+      resourceRules:
+        - {verbs: [create, patch, delete], apiGroups: ['', streamhub.dev], resources: ['*'], namespaces: ['*']}
+";
+
+/// Ends with this value.
+struct Jail(Cluster);
+
+impl Drop for Jail {
+    fn drop(&mut self) {
+        let what = "flowschema/jail,prioritylevelconfiguration/jail";
+        let what: Vec<&str> = what.split(',').collect();
+        if let Err(error) = self.0.kubectl(&[&["delete"], &what[..]].concat()) {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_is_throttled_waits_and_goes_on() -> Result<()> {
+    let cluster = Cluster::here()?;
+    let _installation = install(&cluster)?;
+    let namespace = Namespace::create(&cluster, "throttled")?;
+    let door = Streaming::begin(&cluster, namespace.name()).await?;
+    let operator = Operator::of(&cluster);
+    let throttled = || operator.metric("streamhub_operator_reconcile_errors_total", "throttled");
+
+    let before = throttled()?;
+    let jail = Jail(cluster.clone());
+    cluster.apply("default", JAIL)?;
+    // The API server takes a moment to lay its lanes out anew: some cameras still pass.
+    let mut cameras = Vec::new();
+    until(SOON, || {
+        let name = format!("gate{}", cameras.len());
+        cameras.push(Camera::apply(
+            &cluster,
+            namespace.name(),
+            &name,
+            TEST_PICTURE,
+        )?);
+        sleep(Duration::from_secs(1));
+        ensure!(throttled()? > before, "nothing was refused");
+        Ok(())
+    })?;
+    door.goes_on().await?;
+    drop(jail);
+    for camera in &cameras {
+        camera.is_ready_within(SOON)?;
+    }
+    ensure!(
+        door.camera.is_ready_within(SOON)? == door.pod,
+        "the pod was replaced"
+    );
     Ok(())
 }

@@ -4,9 +4,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use streamhub_e2e::{Cluster, Faults, Namespace};
+use streamhub_e2e::{Camera, Cluster, Faults, Namespace, Recording};
 
-use crate::support::{SOON, Streaming, install};
+use crate::support::{Cordoned, SOON, Streaming, install};
 
 /// A power cut. Kubernetes alone would leave the pod where it was for five minutes and longer.
 #[tokio::test(flavor = "multi_thread")]
@@ -95,5 +95,47 @@ async fn a_camera_behind_a_partition_is_fenced_when_it_comes_back() -> Result<()
     cluster.node_is_within(SOON, "n2", true)?;
     door.goes_on().await?;
     ensure!(door.camera.pod()? == pod, "the pod was replaced again");
+    Ok(())
+}
+
+/// So little that no picture is made in time. Restarting what is slow only makes it slower.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "three minutes"]
+async fn an_overloaded_node_restarts_none_of_its_cameras() -> Result<()> {
+    let Some(faults) = Faults::here() else {
+        return Ok(());
+    };
+    let cluster = Cluster::here()?;
+    let _installation = install(&cluster)?;
+    let namespace = Namespace::create(&cluster, "overload")?;
+    let door = Streaming::begin_on_n2(&cluster, namespace.name()).await?;
+    let _elsewhere = Cordoned::node(&cluster, "n1")?;
+    let heavy =
+        "source: {test: {width: 1920, height: 1080, fps: 30}}, frames: [{name: main, fps: 30}]";
+    let mut others = Vec::new();
+    for number in 0..3 {
+        let name = format!("heavy{number}");
+        let camera = Camera::apply(&cluster, namespace.name(), &name, heavy)?;
+        let pod = camera.is_ready_within(SOON)?;
+        // Nothing is made of pictures that nobody wants.
+        let consumer = Recording::begin(&cluster, &camera).await?;
+        others.push((camera, pod, consumer));
+    }
+
+    let overload = faults.throttle("n2")?;
+    // Longer than any probe is patient.
+    sleep(Duration::from_mins(2));
+    overload.mend()?;
+    door.goes_on().await?;
+    ensure!(
+        door.camera.is_ready_within(SOON)? == door.pod,
+        "it was restarted"
+    );
+    for (camera, pod, _consumer) in others {
+        ensure!(
+            camera.is_ready_within(SOON)? == pod,
+            "{camera} was restarted"
+        );
+    }
     Ok(())
 }
