@@ -117,7 +117,7 @@ kind: FlowSchema
 metadata: {name: jail}
 spec:
   priorityLevelConfiguration: {name: jail}
-  matchingPrecedence: 1
+  matchingPrecedence: 2
   rules:
     - subjects:
         - {kind: ServiceAccount, serviceAccount: {name: streamhub-operator, namespace: streamhub-system}}
