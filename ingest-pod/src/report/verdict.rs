@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 use streamhub_wire::fencing::FenceState;
-use streamhub_wire::status::CameraState;
+use streamhub_wire::status::{CameraState, NatsStatus};
 
 use super::{Board, DENIED_FOR, FRESH_WITHIN, MEMORY_READ_EVERY, SourceState};
 use crate::fault::Fault;
@@ -165,9 +165,17 @@ impl Board {
                 ));
             }
             state => {
+                let NatsStatus { url, reason, .. } = &self.nats;
+                let message = if reason.contains(url.as_str()) {
+                    format!("{state}: {reason}")
+                } else if reason.is_empty() {
+                    format!("{state}: {url}")
+                } else {
+                    format!("{state}: {url}: {reason}")
+                };
                 return Some((
                     "NatsUnavailable",
-                    format!("{state} to {}: {}", self.nats.url, self.nats.reason),
+                    message,
                     "check that the NATS server runs and that spec.nats.url of the hub is right",
                 ));
             }
