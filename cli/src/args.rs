@@ -55,6 +55,10 @@ pub enum Command {
     Tail(TailArgs),
     /// Save the newest frame of a camera as a JPEG file
     Snapshot(SnapshotArgs),
+    /// List the capture devices of this machine: what they offer, who uses them, and a manifest for each
+    ///
+    /// Exits with 3 when there is none. Those of a cluster's nodes are shown by `kubectl get videodevices`.
+    Devices(DevicesArgs),
     /// Check manifests as an API server would, without running anything
     Validate(ValidateArgs),
     /// Talk back to cameras
@@ -285,6 +289,19 @@ pub struct ValidateArgs {
     #[arg(short = 'R', long)]
     pub recursive: bool,
     /// One line per problem, or one JSON object per problem
+    #[arg(short, long, value_enum, default_value_t = Format::Human)]
+    pub output: Format,
+}
+
+/// Arguments of `devices`.
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// Only this one, with everything that it offers: its path, model, serial number or USB path
+    pub device: Option<String>,
+    /// Print the manifest of a Camera that reads it, named by its serial number, or else by where it is plugged in
+    #[arg(long, conflicts_with = "output")]
+    pub manifest: bool,
+    /// A table, or one JSON object per device
     #[arg(short, long, value_enum, default_value_t = Format::Human)]
     pub output: Format,
 }

@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod cluster;
 mod complete;
+mod devices;
 mod docs;
 mod doctor;
 mod exit;
@@ -47,6 +48,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Guard(args) => return Err(up::guard::become_command(&args)),
         Command::Docs { check, path } => return docs::run(&path, check),
+        Command::Devices(args) => return devices::run(&args),
         Command::Validate(args) => return Ok(validate::run(&args)),
         Command::Completions { shell } => {
             clap_complete::generate(

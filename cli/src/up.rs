@@ -17,6 +17,7 @@ mod signals;
 mod state;
 pub mod status;
 mod supervisor;
+mod systemd;
 pub mod view;
 
 pub use printer::Printer;

@@ -5,7 +5,7 @@ mod reference;
 use kube::CustomResourceExt;
 use serde::Serialize;
 
-use crate::{Camera, StreamHub};
+use crate::{Camera, StreamHub, VideoDevice};
 
 const HEADER: &str =
     "# Generated from the types in crds/src by: cargo run -p streamhub-crds --bin crdgen\n";
@@ -21,7 +21,7 @@ pub struct Generated {
 
 /// All generated files.
 pub fn files() -> Result<Vec<Generated>, serde_saphyr::ser::Error> {
-    let (camera, hub) = (Camera::crd(), StreamHub::crd());
+    let (camera, hub, device) = (Camera::crd(), StreamHub::crd(), VideoDevice::crd());
     Ok(vec![
         Generated {
             path: "crds/cameras.yaml",
@@ -32,8 +32,12 @@ pub fn files() -> Result<Vec<Generated>, serde_saphyr::ser::Error> {
             text: definition(&hub)?,
         },
         Generated {
+            path: "crds/videodevices.yaml",
+            text: definition(&device)?,
+        },
+        Generated {
             path: "docs/reference/api.md",
-            text: reference::page(&[&camera, &hub]),
+            text: reference::page(&[&camera, &hub, &device]),
         },
     ])
 }

@@ -22,6 +22,7 @@ mod secret;
 mod source;
 mod status;
 pub mod values;
+mod video_device;
 
 pub use camera::{Camera, CameraSpec, HubRef};
 pub use hash::{fingerprint, spec_hash};
@@ -41,9 +42,14 @@ pub use source::{
 };
 pub use status::{CameraCounts, CameraStatus, SourceFacts, StreamHubStatus};
 pub use values::{
-    ClaimName, ClockOffset, ControlName, ControlValue, DevicePath, Dimension, FileUri, Fourcc, Fps,
-    HttpUrl, InvalidValue, LabelKey, LabelValue, NatsUrl, ObjectName, PodClassName, Quality,
-    Quantity, RemoteFile, RtspUrl, SecretKey, SecretName, SubjectPrefix, SubjectToken, Ttl,
+    ClaimName, ClockOffset, ControlName, ControlValue, DevicePath, DeviceSerial, Dimension,
+    FileUri, Fourcc, Fps, HttpUrl, InvalidValue, LabelKey, LabelValue, NamespaceName, NatsUrl,
+    NodeName, ObjectName, PodClassName, Quality, Quantity, RemoteFile, RtspUrl, SecretKey,
+    SecretName, SubjectPrefix, SubjectToken, Ttl, UsbId, UsbPath,
+};
+pub use video_device::{
+    DeviceFormat, DeviceIdentity, DeviceSize, DeviceState, VideoDevice, VideoDeviceSpec,
+    VideoDeviceStatus,
 };
 
 /// The API group of every kind here.

@@ -9,6 +9,9 @@ use crate::schema::{rule, rule_at};
 use crate::values::{LabelKey, LabelValue, PodClassName, Quantity};
 
 const KEYS: &str = "keys must be names of Kubernetes: at most 128 letters, digits, '-', '_' or '.', with a domain and '/' before it where it has one";
+/// A device is given out by its `VideoDevice`, which says who may have it.
+const NO_DEVICES: &str = "self.all(key, !key.startsWith('streamhub.dev/cam-'))";
+const DEVICES: &str = "a capture device is asked for by spec.source.v4l2.deviceSelector; leave the resource streamhub.dev/cam-... out";
 
 /// Where a camera's pod runs and what it may use, in a cluster; on one machine nothing is made of it. What is absent
 /// here is as the installation says.
@@ -160,11 +163,11 @@ impl TaintEffect {
 pub struct PodResources {
     /// What is set aside for the pod.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 8, "x-kubernetes-validations" = [rule(&keys(), KEYS)]))]
+    #[schemars(extend("maxProperties" = 8, "x-kubernetes-validations" = [rule(&keys(), KEYS), rule(NO_DEVICES, DEVICES)]))]
     pub requests: BTreeMap<LabelKey, Quantity>,
     /// The most that it may use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 8, "x-kubernetes-validations" = [rule(&keys(), KEYS)]))]
+    #[schemars(extend("maxProperties" = 8, "x-kubernetes-validations" = [rule(&keys(), KEYS), rule(NO_DEVICES, DEVICES)]))]
     pub limits: BTreeMap<LabelKey, Quantity>,
 }
 

@@ -26,40 +26,56 @@ pub(crate) fn root<T: JsonSchema, S: JsonSchema>(
     description: &str,
     default_spec: bool,
 ) -> Schema {
-    let mut spec = generator.subschema_for::<T>();
-    let mut schema = json_schema!({
-        "type": "object",
-        "title": kind,
-        "description": description,
-        "required": ["spec"],
-        "x-kubernetes-validations": [rule_at(
+    let mut schema = root_with_any_name::<T, S>(generator, kind, description);
+    let spec = schema.pointer_mut("/properties/spec");
+    if let (false, Some(spec)) = (default_spec, spec.and_then(Value::as_object_mut)) {
+        spec.remove("default");
+    }
+    schema.insert(
+        "x-kubernetes-validations".to_owned(),
+        json!([rule_at(
             ".metadata.name",
             &format!("self.metadata.name.matches('{}')", ObjectName::PATTERN),
             ObjectName::MESSAGE,
-        )],
-    });
+        )]),
+    );
+    if let Some(properties) = schema
+        .pointer_mut("/properties")
+        .and_then(Value::as_object_mut)
+    {
+        let metadata = json!({
+            "type": "object",
+            "properties": {
+                "name": {"type": "string", "maxLength": ObjectName::MAX_LENGTH},
+                "generateName": {"type": "string"},
+            },
+        });
+        properties.insert("metadata".to_owned(), metadata);
+    }
+    schema
+}
+
+/// The same with a spec that may be left out, of an object that may be called as Kubernetes lets it.
+pub(crate) fn root_with_any_name<T: JsonSchema, S: JsonSchema>(
+    generator: &mut SchemaGenerator,
+    kind: &str,
+    description: &str,
+) -> Schema {
+    let mut spec = generator.subschema_for::<T>();
     Plain.transform(&mut spec);
     let mut status = generator.subschema_for::<S>();
     Plain.transform(&mut status);
     let mut spec = spec.to_value();
-    if let (true, Some(spec)) = (default_spec, spec.as_object_mut()) {
+    if let Some(spec) = spec.as_object_mut() {
         spec.insert("default".to_owned(), json!({}));
     }
-    schema.insert(
-        "properties".to_owned(),
-        json!({
-            "metadata": {
-                "type": "object",
-                "properties": {
-                    "name": {"type": "string", "maxLength": ObjectName::MAX_LENGTH},
-                    "generateName": {"type": "string"},
-                },
-            },
-            "spec": spec,
-            "status": status,
-        }),
-    );
-    schema
+    json_schema!({
+        "type": "object",
+        "title": kind,
+        "description": description,
+        "required": ["spec"],
+        "properties": {"spec": spec, "status": status},
+    })
 }
 
 /// The schema of a part of an object that Kubernetes itself defines, such as its metadata.

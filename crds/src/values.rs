@@ -13,10 +13,12 @@ mod text;
 mod ttl;
 mod urls;
 
-pub use device::{ControlName, ControlValue, DevicePath, Fourcc};
+pub use device::{ControlName, ControlValue, DevicePath, DeviceSerial, Fourcc, UsbId, UsbPath};
 pub use file_uri::{FileUri, RemoteFile};
 pub use fps::Fps;
-pub use kubernetes::{ClaimName, LabelKey, LabelValue, PodClassName, Quantity};
+pub use kubernetes::{
+    ClaimName, LabelKey, LabelValue, NamespaceName, NodeName, PodClassName, Quantity,
+};
 pub(crate) use names::TOKEN_PATTERN;
 pub use names::{ObjectName, SecretKey, SecretName, SubjectPrefix, SubjectToken};
 pub use numbers::{Dimension, Quality};

@@ -6,9 +6,9 @@ use std::str::FromStr;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use streamhub_crds::{
-    ClockOffset, ControlName, ControlValue, DevicePath, Dimension, FileUri, Fourcc, Fps, HttpUrl,
-    NatsUrl, ObjectName, Quality, RtspUrl, SecretKey, SecretName, SubjectPrefix, SubjectToken, Ttl,
-    parse,
+    ClockOffset, ControlName, ControlValue, DevicePath, DeviceSerial, Dimension, FileUri, Fourcc,
+    Fps, HttpUrl, NatsUrl, NodeName, ObjectName, Quality, RtspUrl, SecretKey, SecretName,
+    SubjectPrefix, SubjectToken, Ttl, UsbId, UsbPath, parse,
 };
 
 const TABLE: &str = include_str!("mistakes.yaml");
@@ -166,6 +166,21 @@ proptest! {
         prop_assert_eq!(is::<ControlName>(&control), admitted(&named), "{}", control);
         let valued = with("/dev/video0", json!({"controls": {"gain": value}}));
         prop_assert_eq!(ControlValue::try_from(value).is_ok(), admitted(&valued), "{}", value);
+    }
+
+    #[test]
+    fn what_a_device_is_selected_by_is_read_as_the_schema_admits_it(
+        id in "[0-9a-f]{3,5}|[0-9A-Ga-g]{4}",
+        serial in "[ -~é\t]{0,4}|[a-b]{120,130}",
+        usb in "[0-9]{0,2}-[0-9]{0,2}([.][0-9]{0,2}){0,2}(:[0-9]{0,1}[.]?[0-9]{0,1})?|[0-9.:-]{0,6}|[0-9]-[0-9.]{58,64}",
+        name in "[a-bA0._-]{0,6}|[a-z]{60,66}|[a-z.]{250,256}",
+    ) {
+        let with = |selector: Value| camera(&json!({"source": {"v4l2": {"deviceSelector": selector}}}));
+        prop_assert_eq!(is::<UsbId>(&id), admitted(&with(json!({"vendor": id}))), "{}", id);
+        prop_assert_eq!(is::<UsbId>(&id), admitted(&with(json!({"vendor": "046d", "product": id}))), "{}", id);
+        prop_assert_eq!(is::<DeviceSerial>(&serial), admitted(&with(json!({"serial": serial}))), "{}", serial);
+        prop_assert_eq!(is::<UsbPath>(&usb), admitted(&with(json!({"usbPath": usb}))), "{}", usb);
+        prop_assert_eq!(is::<NodeName>(&name), admitted(&with(json!({"node": name}))), "{}", name);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use clap::{Parser, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use streamhub_crds::DeviceIdentity;
 use tracing_subscriber::EnvFilter;
 
 use crate::fallback::FRESH_FOR;
@@ -36,6 +37,16 @@ pub struct Args {
     /// Most that is kept there, such as 500MiB or 2GiB; what was not played for the longest time goes first
     #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = bytes)]
     pub media_cache_size: u64,
+    /// The capture device to read, whatever the Camera's `deviceSelector` says, which chose it already [default: the one
+    /// that the selector means, looked for anew whenever it is opened]
+    #[arg(long, value_name = "PATH")]
+    pub capture_device: Option<PathBuf>,
+    /// What that device must be, checked whenever it is opened: `status.identity` of its `VideoDevice`
+    #[arg(long, value_name = "JSON", requires = "capture_device", value_parser = identity)]
+    pub expect_device: Option<DeviceIdentity>,
+    /// Where sysfs is; for tests
+    #[arg(long, value_name = "DIR", hide = true, default_value = "/sys")]
+    pub sysfs: PathBuf,
     /// Address for /healthz, /readyz, /metrics and /status; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
@@ -59,6 +70,15 @@ pub struct Args {
         default_value = "info,async_nats=warn"
     )]
     pub log_level: String,
+}
+
+fn identity(text: &str) -> Result<DeviceIdentity, String> {
+    let identity: DeviceIdentity = serde_json::from_str(text)
+        .map_err(|error| format!("{error}: write it as {{\"bus\": \"usb\", \"serial\": ...}}"))?;
+    if identity.bus.is_empty() || identity.path.is_empty() {
+        return Err("bus and path are missing: take status.identity of the VideoDevice".to_owned());
+    }
+    Ok(identity)
 }
 
 /// Bytes, written with a unit of 1024.
@@ -120,6 +140,24 @@ impl LogFormat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_is_expected_only_as_its_status_says_it() {
+        let usb = r#"{"bus": "usb", "serial": "A1B2", "path": "usb-1-1:1.0", "index": 0}"#;
+        let expected = identity(usb).unwrap();
+        assert_eq!(expected.serial.as_deref(), Some("A1B2"));
+        for wrong in ["", "{}", "[1]", r#"{"bus": "usb", "path": 1}"#] {
+            assert!(identity(wrong).is_err(), "{wrong}");
+        }
+        let args = [
+            "streamhub-ingest",
+            "--camera",
+            "c.yaml",
+            "--expect-device",
+            usb,
+        ];
+        assert!(Args::try_parse_from(args).is_err(), "of which device?");
+    }
 
     #[test]
     fn sizes_are_read_with_their_units() {

@@ -7,6 +7,8 @@ mod wanted;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use streamhub_crds::Source;
+use streamhub_devices::Watch;
 
 use crate::backoff::Backoff;
 use crate::fallback::{Entry, Outcome, Task};
@@ -15,6 +17,7 @@ use crate::report::{Report, SourceState};
 use crate::router::Router;
 use crate::secrets::Secrets;
 use crate::source::remote::cache::CacheSettings;
+use crate::source::v4l2::Devices;
 use crate::source::{Attempt, End, Outlet};
 use crate::stop::Stop;
 use plan::Planner;
@@ -26,8 +29,11 @@ pub use wanted::Wanted;
 /// An attempt that delivered and lasted so long begins its backoff anew.
 const HELD: Duration = Duration::from_secs(10);
 
-/// How often the fallbacks' thread looks whether it is needed.
+/// How often the fallbacks' thread looks whether it is needed, and whether devices came or went.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// The least between two attempts, and what udev needs to set up a device that came.
+const SETTLED: Duration = Duration::from_millis(500);
 
 /// Everything that the sources' threads need.
 pub struct Keeper {
@@ -43,6 +49,8 @@ pub struct Keeper {
     pub media_root: PathBuf,
     /// Where files of servers are kept.
     pub media_cache: CacheSettings,
+    /// Where capture devices are found.
+    pub devices: Devices,
     /// How long the camera's own source must have been fresh before a fallback makes room for it.
     pub fresh_for: Duration,
     /// Told of every end that waits for a person.
@@ -63,6 +71,7 @@ impl Keeper {
                 secrets: self.secrets,
                 media_root: self.media_root,
                 media_cache: self.media_cache,
+                devices: self.devices,
             },
             wanted: self.wanted,
             report: self.report,
@@ -95,6 +104,7 @@ impl Sources {
         let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
         let mut retrying = false;
         let mut version = None;
+        let mut watch: Option<Watch> = None;
         while let Some(order) = self.wanted.own() {
             if version.replace(order.version) != Some(order.version) {
                 self.stage.reset(&order.camera.spec.source);
@@ -139,7 +149,9 @@ impl Sources {
                         retry_in_ms = wait.as_millis() as u64,
                         "source lost"
                     );
-                    retrying = !self.pause(&order.stop, wait);
+                    let devices = matches!(source, Source::V4l2(_))
+                        .then(|| &*watch.get_or_insert_with(|| self.planner.watch()));
+                    retrying = !self.pause(&order.stop, wait, devices);
                     if !retrying {
                         backoff.reset();
                     }
@@ -248,16 +260,20 @@ impl Sources {
         }
     }
 
-    /// Waits before the next attempt; `true` when something else is wanted meanwhile.
-    fn pause(&self, stop: &Stop, wait: Duration) -> bool {
-        let until = Instant::now() + wait;
+    /// Waits before the next attempt, less long where devices came or went; `true` when something else is wanted meanwhile.
+    fn pause(&self, stop: &Stop, wait: Duration, devices: Option<&Watch>) -> bool {
+        let mut until = Instant::now() + wait;
+        let slice = devices.map_or(Duration::from_secs(1), |_| LOOK);
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            if stop.wait(left.min(Duration::from_secs(1))) {
+            if stop.wait(left.min(slice)) {
                 return true;
             }
             if left.is_zero() {
                 return false;
+            }
+            if devices.is_some_and(Watch::stirred) {
+                until = until.min(Instant::now() + SETTLED);
             }
             self.report.alive(None);
         }

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use streamhub_devices::{Discovery, V4l2};
 use streamhub_ingest::camera::{Keeper, Wanted};
 use streamhub_ingest::captured::JpegDecoder;
 use streamhub_ingest::config::{self, Config, ConfigError, Files, Reading};
@@ -16,6 +17,7 @@ use streamhub_ingest::router::Router;
 use streamhub_ingest::secrets::{Secrets, default_folder};
 use streamhub_ingest::source::End;
 use streamhub_ingest::source::remote::cache::CacheSettings;
+use streamhub_ingest::source::v4l2::{Devices, Given};
 use streamhub_ingest::stop::Stop;
 use streamhub_wire::connect::{NatsSettings, ingest_inbox};
 use streamhub_wire::feedback::FeedbackStore;
@@ -121,6 +123,7 @@ async fn serve(
         secrets,
         media_root: media_root(args),
         media_cache: media_cache(args),
+        devices: devices(args),
         fresh_for: Duration::from_secs_f64(args.fallback_fresh_for.max(0.0)),
         on_final: final_callback(args, &ends),
     };
@@ -261,6 +264,14 @@ fn media_cache(args: &Args) -> CacheSettings {
         }),
         size: args.media_cache_size,
     }
+}
+
+fn devices(args: &Args) -> Devices {
+    let given = args.capture_device.clone().map(|path| Given {
+        path,
+        promised: args.expect_device.clone(),
+    });
+    Devices::new(given, Discovery::new(&args.sysfs, "/dev", V4l2))
 }
 
 fn pages(report: &Arc<Report>, router: &Arc<Router>) -> Pages {

@@ -60,6 +60,9 @@ pub struct Args {
     /// somebody deletes the Node
     #[arg(long, env = "STREAMHUB_WATCH_NODES", value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     pub watch_nodes: bool,
+    /// Whether `VideoDevices` are looked at; without, no Camera of the cluster gets a capture device
+    #[arg(long, env = "STREAMHUB_WATCH_DEVICES", value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    pub watch_devices: bool,
     /// Name of the Lease that says which operator works
     #[arg(
         long,
@@ -83,6 +86,14 @@ pub struct Args {
     /// What this installation is called; camera pods made by another release are replaced bit by bit
     #[arg(long, env = "STREAMHUB_RELEASE", value_name = "NAME", default_value = env!("CARGO_PKG_VERSION"))]
     pub release: String,
+    /// How it logs
+    #[command(flatten)]
+    pub log: Logging,
+}
+
+/// How a program logs.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Logging {
     /// How log lines look
     #[arg(long, env = "STREAMHUB_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,
@@ -273,7 +284,7 @@ mod tests {
     #[test]
     fn a_misspelt_level_is_refused() {
         for right in ["debug", "info,kube_client=warn", "a::b=trace, warn"] {
-            assert_eq!(parse(&["--log-level", right]).unwrap().log_level, right);
+            assert_eq!(parse(&["--log-level", right]).unwrap().log.log_level, right);
         }
         for wrong in ["debg", "info,wran", "a=loud", ""] {
             assert!(parse(&["--log-level", wrong]).is_err(), "{wrong}");

@@ -1,6 +1,7 @@
 //! One Camera: dereference, decide, build, apply, status.
 //!
-//! * `dereference`: what there is, gathered into one [`Observed`]; `verdict`: whether it may run, and if not, why.
+//! * `dereference`: what there is, gathered into one [`Observed`]; `verdict`: whether it may run, and if not, why;
+//!   `device`: the capture device that it means.
 //! * `build`: the pod of a camera that may; `decide`: the one next step; `picture`: what it all comes to for people.
 //!   These are functions of plain data.
 //! * `apply`: carries the step out; `controller`: all of it in order; `readings`: asks pods how they are.
@@ -12,10 +13,13 @@ pub mod controller;
 mod convergence;
 pub mod decide;
 pub mod dereference;
+pub mod device;
 #[cfg(test)]
 mod faults;
 pub mod memory;
 pub mod picture;
+#[cfg(test)]
+mod plugging;
 pub mod readings;
 pub mod refusal;
 pub mod rollout;

@@ -12,6 +12,7 @@ use streamhub_plan::CameraKey;
 
 use crate::camera::Observed;
 use crate::camera::decide::Now;
+use crate::camera::dereference::{Known, Scope};
 use crate::camera::memory::{Memories, lock};
 use crate::camera::rollout::Rollout;
 use crate::client::Clients;
@@ -50,13 +51,25 @@ pub struct Context {
     pub retries: Asker<CameraKey>,
     /// Whether all nodes have been listed.
     pub nodes_known: AtomicBool,
+    /// Whether all capture devices have been listed.
+    pub devices_known: AtomicBool,
 }
 
 impl Context {
     /// What there is about one camera.
     pub fn observe(&self, key: &CameraKey) -> Option<Observed> {
-        let nodes = self.nodes_known.load(Ordering::Relaxed);
-        Observed::of(&lock(&self.world), key, self.settings.nats.as_ref(), nodes)
+        let known = |watched, listed: &AtomicBool| match (watched, listed.load(Ordering::Relaxed)) {
+            (false, _) => Known::Never,
+            (true, false) => Known::NotYet,
+            (true, true) => Known::All,
+        };
+        let scope = Scope {
+            nats: self.settings.nats.as_ref(),
+            pods: &self.settings.pods.defaults,
+            nodes: known(self.settings.watch_nodes, &self.nodes_known),
+            devices: known(self.settings.watch_devices, &self.devices_known),
+        };
+        Observed::of(&lock(&self.world), key, &scope)
     }
 
     /// Tells the world of something, and has looked at whom it touches.

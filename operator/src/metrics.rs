@@ -283,11 +283,15 @@ impl Metrics {
     }
 }
 
-/// A page that lists every metric: `docs/reference/operator.md` holds it.
+/// A table of every metric: `docs/reference/operator.md` holds it.
 pub fn reference() -> Result<String, std::fmt::Error> {
     let metrics = Metrics::default();
     metrics.touch_every_series();
-    let text = metrics.render()?;
+    table(&metrics.render()?)
+}
+
+/// Name, type, labels and meaning of each metric of such a text, whose series show their labels.
+pub fn table(text: &str) -> Result<String, std::fmt::Error> {
     let mut table = String::from("| metric | type | labels | meaning |\n|---|---|---|---|\n");
     let mut help = "";
     for line in text.lines() {
@@ -296,7 +300,7 @@ pub fn reference() -> Result<String, std::fmt::Error> {
             (Some("#"), Some("HELP"), Some(_), Some(text)) => help = text.trim_end_matches('.'),
             (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
                 let end = if kind == "counter" { "_total" } else { "" };
-                let labels = labels_of(&text, name).join(", ");
+                let labels = labels_of(text, name).join(", ");
                 writeln!(table, "| `{name}{end}` | {kind} | {labels} | {help} |")?;
             }
             _ => {}

@@ -30,6 +30,8 @@ pub const RELEASE: &str = "streamhub.dev/release";
 pub const INCARNATION: &str = "streamhub.dev/incarnation";
 /// Annotation: it took the place of a pod of another release that had answered.
 pub const MOVED: &str = "streamhub.dev/moved";
+/// Begins the names of the resources that stand for capture devices.
+pub const DEVICE_RESOURCE: &str = "streamhub.dev/cam-";
 /// The container that reads the camera.
 pub const CONTAINER: &str = "ingest";
 /// Port of its pages.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use streamhub_plan::CameraKey;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -24,6 +23,7 @@ use crate::events::Events;
 use crate::http::{Pages, routes};
 use crate::hub::{Budgets, Hubs, by_state};
 use crate::metrics::Metrics;
+use crate::process::stop_at_a_signal;
 use crate::queue::Queue;
 use crate::settings::Settings;
 use crate::watch as watches;
@@ -48,9 +48,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::default());
     // One that waits for the Lease is as ready as it can be.
     let (ready, ready_seen) = watch::channel(true);
+    let figures = Arc::clone(&metrics);
     let pages = Pages {
-        metrics: Arc::clone(&metrics),
+        alive: Arc::new(|| true),
+        render: Arc::new(move || figures.render()),
         ready: ready_seen,
+        waiting: "the first lists are still being read\n",
     };
     tokio::spawn(async move { axum::serve(listener, routes(pages)).await });
 
@@ -163,6 +166,7 @@ impl Term<'_> {
             readings: queues.readings.asker(),
             retries: queues.retries.asker(),
             nodes_known: AtomicBool::new(false),
+            devices_known: AtomicBool::new(false),
         });
         let _ = self.ready.send(false);
         let listed = self.ready.subscribe();
@@ -213,19 +217,4 @@ async fn figures(context: Arc<Context>) {
         context.metrics.rollout_stopped.set(i64::from(stopped));
         tokio::time::sleep(FIGURES_EVERY).await;
     }
-}
-
-fn stop_at_a_signal() -> anyhow::Result<watch::Receiver<bool>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let (stop, stopped) = watch::channel(false);
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("ending");
-        let _ = stop.send(true);
-    });
-    Ok(stopped)
 }

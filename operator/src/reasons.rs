@@ -1,7 +1,7 @@
 //! The reasons that the operator itself gives, with what a person can do about each.
 
 /// Reason, meaning, what to do.
-const REASONS: [(&str, &str, &str); 22] = [
+const REASONS: [(&str, &str, &str); 28] = [
     (
         "Invalid",
         "what is stored of the Camera is not valid, as under an older definition",
@@ -29,8 +29,41 @@ const REASONS: [(&str, &str, &str); 22] = [
     ),
     (
         "DeviceMissing",
-        "its capture device is brought by no node",
-        "plug it in, or see the message",
+        "no node has a capture device that fits the selector; the message says when and where it was last seen. There is no \
+         pod, and none that waits; a Camera with other sources runs on those",
+        "plug it in, at any node that the selector admits; `kubectl get videodevices -o wide` lists what there is",
+    ),
+    (
+        "DeviceAmbiguous",
+        "several capture devices fit the selector; a camera that runs on one of them keeps it",
+        "add `serial`, `usbPath` or `node` to `deviceSelector`; the message names the devices",
+    ),
+    (
+        "DeviceBusy",
+        "another pod has the device",
+        "end the pod that the message names, or choose another device",
+    ),
+    (
+        "DeviceNotAllowed",
+        "the device is not for Cameras of this namespace",
+        "an administrator adds the namespace to `spec.allowedNamespaces` of the VideoDevice",
+    ),
+    (
+        "DeviceUnsupported",
+        "the device can't be captured from",
+        "see the message",
+    ),
+    (
+        "Unsupported",
+        "the Camera has two `v4l2` sources; a pod gets one device",
+        "make a Camera for each",
+    ),
+    (
+        "NodeUnavailable",
+        "the device's node is cordoned, not ready or gone, has a taint or lacks a label that keeps the pod away, or has \
+         restarted and its kubelet does not offer the device yet; a pod that runs there stays",
+        "`kubectl uncordon`, or bring the node back; `spec.pod.tolerations` where the message names a taint; after a restart \
+         wait some seconds, then look at the node agent there",
     ),
     ("Disabled", "`spec.enabled` is false", ""),
     (
@@ -70,7 +103,8 @@ const REASONS: [(&str, &str, &str); 22] = [
     ),
     (
         "PodEnded",
-        "the pod was evicted or failed as a whole; it is made anew after 1 s, then up to 5 min",
+        "the pod was evicted or failed as a whole; it is made anew after 1 s, then up to 5 min. With \
+         `UnexpectedAdmissionError`, once its device is registered with the kubelet again",
         "see the message",
     ),
     (

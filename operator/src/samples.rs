@@ -3,12 +3,14 @@
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 use streamhub_crds::{NatsServer, PodSettings};
 use streamhub_plan::{CameraKey, Run};
 
 use crate::camera::decide::Now;
+use crate::camera::dereference::{Known, Scope};
 use crate::camera::verdict::Verdict;
 use crate::camera::{Observed, build};
 use crate::settings::PodRecipe;
@@ -94,7 +96,13 @@ pub fn nats() -> NatsServer {
 }
 
 pub fn observe(world: &World, name: &str) -> Observed {
-    Observed::of(world, &key(name), Some(&nats()), true).unwrap()
+    let scope = Scope {
+        nats: Some(&nats()),
+        pods: &PodSettings::default(),
+        nodes: Known::All,
+        devices: Known::All,
+    };
+    Observed::of(world, &key(name), &scope).unwrap()
 }
 
 pub fn run_of(observed: &Observed) -> &Run {
@@ -150,6 +158,47 @@ pub fn running(pod: Pod, ready: bool) -> Pod {
 pub fn on_node(mut pod: Pod, node: &str) -> Pod {
     pod.spec.as_mut().unwrap().node_name = Some(node.to_owned());
     pod
+}
+
+/// A camera that means the device with this serial number.
+pub const V4L2: &str = "source: {v4l2: {deviceSelector: {serial: A1B2}}}";
+
+/// A device of a node with a serial number, as its agent reports it, with changes of its status.
+pub fn device(node: &str, serial: &str, changes: Value) -> DynamicObject {
+    let id = serial.to_lowercase();
+    let name = format!("{node}-{id}");
+    let mut status = json!({
+        "node": node, "bootID": "boot-1", "state": "Free", "resource": format!("streamhub.dev/cam-{id}"),
+        "devicePath": "/dev/video0", "card": "Webcam", "driver": "uvcvideo", "gid": 44,
+        "registeredAt": "2026-11-01T00:00:00Z",
+        "identity": {"bus": "usb", "vendor": "046d", "product": "0825", "serial": serial, "usbPath": "1-1:1.0",
+            "path": "usb-1-1:1.0", "index": 0},
+    });
+    if let Value::Object(changes) = changes {
+        status.as_object_mut().unwrap().extend(changes);
+    }
+    serde_json::from_value(json!({
+        "apiVersion": "streamhub.dev/v1alpha1", "kind": "VideoDevice",
+        "metadata": {"name": name, "uid": format!("uid-{name}"), "resourceVersion": "1"},
+        "spec": {}, "status": status,
+    }))
+    .unwrap()
+}
+
+/// A node whose kubelet can give these devices to pods, by their serial numbers.
+pub fn node_with(name: &str, serials: &[&str]) -> Node {
+    let mut node = node(name, None);
+    let status = node.status.as_mut().unwrap();
+    status.node_info = Some(k8s_openapi::api::core::v1::NodeSystemInfo {
+        boot_id: "boot-1".to_owned(),
+        ..Default::default()
+    });
+    let one = |serial: &&str| {
+        let name = format!("streamhub.dev/cam-{}", serial.to_lowercase());
+        (name, Quantity("1".to_owned()))
+    };
+    status.allocatable = Some(serials.iter().map(one).collect());
+    node
 }
 
 /// A node that is not ready since so many seconds before [`MILLIS`], or ready.

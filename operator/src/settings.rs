@@ -24,6 +24,8 @@ pub struct Settings {
     pub node_lost_after: Duration,
     /// Whether nodes are looked at.
     pub watch_nodes: bool,
+    /// Whether capture devices are looked at.
+    pub watch_devices: bool,
     /// Where health and metrics are served.
     pub listen: SocketAddr,
     /// Who this is.
@@ -71,7 +73,7 @@ impl From<Args> for Settings {
         let url = args.nats_url.and_then(|url| url.0);
         let secret = args.nats_credentials_secret.and_then(|secret| secret.0);
         let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let v6 = args.pod_ip.is_some_and(|ip| ip.contains(':'));
+        let v6 = is_v6(args.pod_ip.as_deref());
         Self {
             namespaces: listed(args.namespaces),
             pods: PodRecipe {
@@ -89,18 +91,27 @@ impl From<Args> for Settings {
             }),
             node_lost_after: args.node_lost_after,
             watch_nodes: args.watch_nodes,
-            listen: args.listen.unwrap_or_else(|| {
-                let any = if v6 {
-                    IpAddr::from(Ipv6Addr::UNSPECIFIED)
-                } else {
-                    IpAddr::from(Ipv4Addr::UNSPECIFIED)
-                };
-                SocketAddr::new(any, PORT)
-            }),
+            watch_devices: args.watch_devices,
+            listen: args.listen.unwrap_or_else(|| everywhere(v6, PORT)),
             identity: args.identity.unwrap_or_else(|| host().trim().to_owned()),
             lease: (args.lease_name, args.lease_namespace),
         }
     }
+}
+
+/// Whether a pod's address is one of IPv6.
+pub(crate) fn is_v6(pod_ip: Option<&str>) -> bool {
+    pod_ip.is_some_and(|ip| ip.contains(':'))
+}
+
+/// A port of all addresses: kernels without IPv6 do not know its "all".
+pub(crate) fn everywhere(v6: bool, port: u16) -> SocketAddr {
+    let any = if v6 {
+        IpAddr::from(Ipv6Addr::UNSPECIFIED)
+    } else {
+        IpAddr::from(Ipv4Addr::UNSPECIFIED)
+    };
+    SocketAddr::new(any, port)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
@@ -15,7 +15,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Resource, ResourceExt};
 use rand::Rng as _;
 use serde::de::DeserializeOwned;
-use streamhub_crds::{Camera, StreamHub};
+use streamhub_crds::{Camera, StreamHub, VideoDevice};
 use streamhub_plan::CameraKey;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -29,6 +29,8 @@ use crate::world::{HubKey, Told, Touched, World};
 
 /// All is listed anew now and then: an event that was lost on its way is not missed for ever.
 const LIST_AGAIN: Duration = Duration::from_mins(15);
+/// For lists of what not every camera needs.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Objects of one kind, as the world takes them.
 trait Kind: Clone + Send + 'static {
@@ -53,6 +55,8 @@ struct Hubs;
 struct Pods;
 #[derive(Clone)]
 struct Nodes;
+#[derive(Clone)]
+struct Devices;
 
 impl Kind for Cameras {
     type Object = DynamicObject;
@@ -140,6 +144,24 @@ impl Kind for Nodes {
     }
 }
 
+impl Kind for Devices {
+    type Object = DynamicObject;
+    const NAME: &'static str = "videodevices";
+
+    fn set(world: &mut World, object: DynamicObject, told: Told) -> Touched {
+        world.set_device(object, told)
+    }
+
+    fn remove(world: &mut World, _: &str, name: &str, uid: Option<&str>) -> Touched {
+        world.remove_device(name, uid)
+    }
+
+    fn known(world: &World, _: Option<&str>) -> Vec<(String, String)> {
+        let names = world.device_names();
+        names.map(|name| (String::new(), name.clone())).collect()
+    }
+}
+
 fn camera_key(namespace: &str, name: &str) -> CameraKey {
     CameraKey {
         namespace: namespace.to_owned(),
@@ -192,23 +214,17 @@ pub fn begin(context: &Arc<Context>, tasks: &mut JoinSet<()>, ready: watch::Send
             scope,
         ));
     }
+    let wide =
+        |listed, flag: fn(&Context) -> &AtomicBool| cluster_wide(Arc::clone(context), listed, flag);
     if context.settings.watch_nodes {
         let nodes = follow::<Nodes>(context, tasks, Api::all(client()), config(), None);
-        let shared = Arc::clone(context);
-        let mut known = nodes.clone();
-        tokio::spawn(async move {
-            if known.wait_for(|listed| *listed).await.is_ok() {
-                shared.nodes_known.store(true, Ordering::Relaxed);
-                // Until now the nodes of all pods were unknown.
-                let keys: Vec<CameraKey> = lock(&shared.world)
-                    .pods()
-                    .map(|(key, _)| key.clone())
-                    .collect();
-                for key in keys {
-                    shared.cameras.ask(key);
-                }
-            }
-        });
+        listed.push(wide(nodes, |context| &context.nodes_known));
+    }
+    if context.settings.watch_devices {
+        let resource = ApiResource::erase::<VideoDevice>(&());
+        let api = Api::all_with(client(), &resource);
+        let devices = follow::<Devices>(context, tasks, api, config(), None);
+        listed.push(wide(devices, |context| &context.devices_known));
     }
     tokio::spawn(async move {
         for mut listed in listed {
@@ -218,6 +234,38 @@ pub fn begin(context: &Arc<Context>, tasks: &mut JoinSet<()>, ready: watch::Send
         }
         let _ = ready.send(true);
     });
+}
+
+/// Objects of the whole cluster are waited for a while, and no longer: where there is no right to them, or no definition,
+/// cameras that need neither must not wait for it.
+fn cluster_wide(
+    context: Arc<Context>,
+    mut listed: watch::Receiver<bool>,
+    flag: fn(&Context) -> &AtomicBool,
+) -> watch::Receiver<bool> {
+    let (settled, settled_seen) = watch::channel(false);
+    tokio::spawn(async move {
+        let mut whole = listed.clone();
+        let patience = whole.wait_for(|listed| *listed);
+        if tokio::time::timeout(PATIENCE, patience).await.is_err() {
+            let _ = settled.send(true);
+        }
+        if listed.wait_for(|listed| *listed).await.is_err() {
+            return;
+        }
+        flag(&context).store(true, Ordering::Relaxed);
+        let _ = settled.send(true);
+        // Until now the nodes of all pods, and all devices, were unknown.
+        let keys: BTreeSet<CameraKey> = {
+            let world = lock(&context.world);
+            let pods = world.pods().map(|(key, _)| key);
+            pods.chain(world.seekers()).cloned().collect()
+        };
+        for key in keys {
+            context.cameras.ask(key);
+        }
+    });
+    settled_seen
 }
 
 fn config() -> watcher::Config {

@@ -1,6 +1,8 @@
 //! What is known of the cluster, as far as it matters here. Pure: told of changes, it says who must be looked at.
 
 mod camera;
+mod claims;
+mod device;
 mod gone;
 mod hub;
 mod node;
@@ -11,27 +13,30 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::core::DynamicObject;
-use streamhub_plan::{CameraKey, claims};
+use streamhub_plan::{CameraKey, selectors, url_claim};
 
 pub use camera::CameraObject;
+use claims::{Claimed, Claims};
+pub use device::DeviceFacts;
 pub use hub::{HubKey, HubObject};
 pub use node::NodeFacts;
+pub use placement::Wishes;
 pub use pod::{Container, Ended, PodFacts};
 
-/// Cameras, hubs, camera pods and nodes.
+/// Cameras, hubs, camera pods, nodes and devices.
 #[derive(Debug, Default)]
 pub struct World {
     cameras: BTreeMap<CameraKey, CameraObject>,
     hubs: BTreeMap<HubKey, HubObject>,
     pods: BTreeMap<CameraKey, PodFacts>,
     nodes: BTreeMap<String, NodeFacts>,
-    claims: BTreeMap<Claimed, BTreeSet<CameraKey>>,
+    devices: BTreeMap<String, DeviceFacts>,
+    claims: Claims,
+    /// Cameras that want a device.
+    seekers: BTreeSet<CameraKey>,
     of_hub: BTreeMap<HubKey, BTreeSet<CameraKey>>,
     gone: gone::Gone,
 }
-
-/// A thing that one camera may open: the namespace where it is looked for (empty: everywhere), and what it is.
-type Claimed = (String, String);
 
 /// How something came to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,19 +100,37 @@ impl World {
         self.nodes.get(name)
     }
 
+    /// The names of all devices.
+    pub fn device_names(&self) -> impl Iterator<Item = &String> {
+        self.devices.keys()
+    }
+
+    /// The devices that a camera's selector fits, there or not.
+    pub fn devices_for(&self, camera: &CameraKey) -> impl Iterator<Item = &DeviceFacts> {
+        let names = self.claims.devices(camera);
+        names.filter_map(|name| self.devices.get(name))
+    }
+
+    /// Whether Cameras of a namespace may use a device. What was said of the same camera elsewhere, or under another id,
+    /// goes with it: an administrator's word must not be lost by moving a plug.
+    pub fn admits(&self, device: &DeviceFacts, namespace: &str) -> bool {
+        let mut same = self.same_camera(device);
+        device.admits(namespace) && same.all(|other| other.admits(namespace))
+    }
+
+    fn same_camera<'a>(&'a self, device: &'a DeviceFacts) -> impl Iterator<Item = &'a DeviceFacts> {
+        let others = self.devices.values();
+        others.filter(|other| other.name != device.name && other.is_same_camera(device))
+    }
+
+    /// The cameras that want a device.
+    pub fn seekers(&self) -> impl Iterator<Item = &CameraKey> {
+        self.seekers.iter()
+    }
+
     /// All cameras that bear on whether this one may run: those that claim what it claims, and so on.
     pub fn rivals(&self, camera: &CameraKey) -> BTreeSet<CameraKey> {
-        let (mut found, mut next) = (BTreeSet::from([camera.clone()]), vec![camera.clone()]);
-        while let Some(key) = next.pop() {
-            for claimed in self.claims_of(&key) {
-                for other in self.claims.get(&claimed).into_iter().flatten() {
-                    if found.insert(other.clone()) {
-                        next.push(other.clone());
-                    }
-                }
-            }
-        }
-        found
+        self.claims.rivals(camera)
     }
 
     /// A camera was made or changed.
@@ -134,9 +157,7 @@ impl World {
             // Its status is nothing to others, and there may be many that want the same.
             touched.cameras.clear();
         }
-        for claimed in claimed(&new) {
-            self.claims.entry(claimed).or_default().insert(key.clone());
-        }
+        self.claim(&new);
         let hub = new.hub_key();
         self.of_hub
             .entry(hub.clone())
@@ -160,9 +181,8 @@ impl World {
             return Touched::default();
         }
         let cameras = self.rivals(key);
-        for claimed in self.claims_of(key) {
-            remove_from(&mut self.claims, &claimed, key);
-        }
+        self.claims.remove(key);
+        self.seekers.remove(key);
         let mut touched = Touched {
             cameras,
             ..Touched::default()
@@ -278,14 +298,94 @@ impl World {
     }
 
     fn touched_by_node(&self, name: &str) -> Touched {
-        let on_it = self
-            .pods
-            .iter()
-            .filter(|(_, pod)| pod.node.as_deref() == Some(name));
+        let pods = self.pods.iter();
+        let on_it = pods.filter(|(_, pod)| pod.node.as_deref() == Some(name));
+        let mut cameras: BTreeSet<CameraKey> = on_it.map(|(key, _)| key.clone()).collect();
+        let devices = self.devices.values();
+        for device in devices.filter(|device| device.status.node == name) {
+            cameras.extend(self.seekers_of(&device.name));
+        }
         Touched {
-            cameras: on_it.map(|(key, _)| key.clone()).collect(),
+            cameras,
             ..Touched::default()
         }
+    }
+
+    /// A device was reported, or what is known of it changed.
+    pub fn set_device(&mut self, object: DynamicObject, told: Told) -> Touched {
+        let Some(new) = DeviceFacts::new(object) else {
+            return Touched::default();
+        };
+        let old = self.devices.get(&new.name);
+        let known = old.map(|old| (old.uid.as_str(), old.version.as_str()));
+        if self.is_past(told, &new.uid, &new.version, known) {
+            return Touched::default();
+        }
+        let same = old.is_some_and(|old| old.is_same(&new));
+        let name = new.name.clone();
+        let mut cameras = self.seekers_of(&name);
+        if !old.is_some_and(|old| old.spec == new.spec && old.is_same_camera(&new)) {
+            let before = old.into_iter().flat_map(|old| self.same_camera(old));
+            for other in before.chain(self.same_camera(&new)) {
+                cameras.extend(self.seekers_of(&other.name));
+            }
+        }
+        if !same {
+            let claimed = Claimed::Device(name.clone());
+            self.claims.forget(&claimed);
+            for key in &self.seekers {
+                if self
+                    .cameras
+                    .get(key)
+                    .is_some_and(|camera| fits(&new, camera))
+                {
+                    self.claims.add(key, claimed.clone());
+                }
+            }
+        }
+        let first = self.devices.is_empty();
+        self.devices.insert(name.clone(), new);
+        if same {
+            return Touched::default();
+        }
+        cameras.extend(self.seekers_of(&name));
+        if first {
+            // Where there is none, that is what all of them are told.
+            cameras.extend(self.seekers.iter().cloned());
+        }
+        Touched {
+            cameras,
+            ..Touched::default()
+        }
+    }
+
+    /// A device is gone from the API; with a `uid`, only that one.
+    pub fn remove_device(&mut self, name: &str, uid: Option<&str>) -> Touched {
+        self.gone.add(uid);
+        let gone = self.devices.get(name);
+        if gone.is_none_or(|gone| uid.is_some_and(|uid| gone.uid != uid)) {
+            return Touched::default();
+        }
+        let mut cameras = self.seekers_of(name);
+        for other in gone.into_iter().flat_map(|gone| self.same_camera(gone)) {
+            cameras.extend(self.seekers_of(&other.name));
+        }
+        self.devices.remove(name);
+        self.claims.forget(&Claimed::Device(name.to_owned()));
+        if self.devices.is_empty() {
+            cameras.extend(self.seekers.iter().cloned());
+        }
+        Touched {
+            cameras,
+            ..Touched::default()
+        }
+    }
+
+    /// The cameras whose selectors fit a device, and all that bear on them.
+    fn seekers_of(&self, device: &str) -> BTreeSet<CameraKey> {
+        let claimed = Claimed::Device(device.to_owned());
+        let seekers = self.claims.by(&claimed).cloned().collect();
+        self.claims.with_rivals(seekers)
     }
 
     /// Whether any node is ready and would take a pod like this one.
@@ -309,26 +409,32 @@ impl World {
         }
     }
 
-    fn claims_of(&self, key: &CameraKey) -> Vec<Claimed> {
-        self.cameras.get(key).map(claimed).unwrap_or_default()
+    /// A camera claims what it says, or what fits what it says.
+    fn claim(&mut self, camera: &CameraObject) {
+        let Ok(parsed) = camera.parsed.as_ref() else {
+            return;
+        };
+        if let Some(claim) = url_claim(parsed) {
+            let namespace = camera.key.namespace.clone();
+            let claimed = Claimed::Url(namespace, claim.identity);
+            self.claims.add(&camera.key, claimed);
+        }
+        if selectors(parsed).next().is_none() {
+            return;
+        }
+        self.seekers.insert(camera.key.clone());
+        for device in self.devices.values() {
+            if fits(device, camera) {
+                let claimed = Claimed::Device(device.name.clone());
+                self.claims.add(&camera.key, claimed);
+            }
+        }
     }
 }
 
-fn claimed(camera: &CameraObject) -> Vec<Claimed> {
-    let Ok(parsed) = camera.parsed.as_ref() else {
-        return Vec::new();
-    };
-    let place = |everywhere| {
-        if everywhere {
-            String::new()
-        } else {
-            camera.key.namespace.clone()
-        }
-    };
-    claims(parsed)
-        .into_iter()
-        .map(|claim| (place(claim.everywhere), claim.identity))
-        .collect()
+fn fits(device: &DeviceFacts, camera: &CameraObject) -> bool {
+    let parsed = camera.parsed.as_ref().as_ref();
+    parsed.is_ok_and(|camera| selectors(camera).any(|selector| device.fits(selector)))
 }
 
 fn remove_from<K: Ord>(sets: &mut BTreeMap<K, BTreeSet<CameraKey>>, place: &K, key: &CameraKey) {

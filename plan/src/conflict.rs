@@ -1,6 +1,8 @@
 //! What a camera opens for itself alone.
 
-use streamhub_crds::{Camera, HttpLocation, RtspLocation, SecretKeyRef, Source};
+use streamhub_crds::{Camera, DeviceSelector, HttpLocation, RtspLocation, SecretKeyRef, Source};
+
+use crate::device::Device;
 
 /// A thing that only one camera may open, as it is compared, and as it may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,15 +17,30 @@ pub struct Claim {
 
 /// What a camera claims: the URL of its source, and the devices of its source and its fallbacks. Files and test
 /// pictures can be read by any number; so may the URLs of fallbacks, which are opened only now and then.
-pub fn claims(camera: &Camera) -> Vec<Claim> {
-    let source = &camera.spec.source;
-    let mut claims: Vec<Claim> = url(&source.primary).into_iter().collect();
-    for claim in source.all().filter_map(device) {
+///
+/// On one machine a device is what its selector says; where a body looks for the devices, it is what was `found`, and what
+/// was not found is nobody's.
+pub(crate) fn claims(camera: &Camera, found: Option<&[&Device]>) -> Vec<Claim> {
+    let mut claims: Vec<Claim> = url_claim(camera).into_iter().collect();
+    if let Some(found) = found {
+        claims.extend(found.iter().map(|device| Claim {
+            identity: format!("device {}", device.id),
+            shown: format!("device {device}"),
+            everywhere: true,
+        }));
+        return claims;
+    }
+    for claim in camera.spec.source.all().filter_map(device) {
         if !claims.contains(&claim) {
             claims.push(claim);
         }
     }
     claims
+}
+
+/// The URL that a camera claims.
+pub fn url_claim(camera: &Camera) -> Option<Claim> {
+    url(&camera.spec.source.primary)
 }
 
 fn url(source: &Source) -> Option<Claim> {
@@ -44,14 +61,20 @@ fn device(source: &Source) -> Option<Claim> {
     let Source::V4l2(v4l2) = source else {
         return None;
     };
-    let path = v4l2.device_selector.device_path.as_str();
-    let parts: Vec<&str> = path
-        .split('/')
-        .filter(|part| !matches!(*part, "" | "."))
-        .collect();
+    let selector = &v4l2.device_selector;
+    // One path may be written in many ways.
+    let path = selector.device_path.as_ref().map(|path| {
+        let parts = path.as_str().split('/');
+        let parts: Vec<&str> = parts.filter(|part| !matches!(*part, "" | ".")).collect();
+        parts.join("/")
+    });
+    let others = DeviceSelector {
+        device_path: None,
+        ..selector.clone()
+    };
     Some(Claim {
-        identity: format!("device {}", parts.join("/")),
-        shown: format!("device {path}"),
+        identity: format!("device {others} {}", path.unwrap_or_default()),
+        shown: format!("device {selector}"),
         everywhere: true,
     })
 }

@@ -7,13 +7,15 @@
 //! A body carries a plan out: the operator with pods, `streamhub up` with processes.
 
 mod conflict;
+mod device;
 mod key;
 mod plan;
 mod reason;
 mod secrets;
 mod steps;
 
-pub use conflict::{Claim, claims};
+pub use conflict::{Claim, url_claim};
+pub use device::{Device, can_do_without, selectors};
 pub use key::CameraKey;
 pub use plan::{Facts, Input, Plan, Run, needs_own_nats, plan};
 pub use reason::Reason;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use streamhub_crds::{Camera, NatsServer, Source, StreamHub, fingerprint, spec_hash};
+use streamhub_crds::{Camera, NatsServer, StreamHub, fingerprint, spec_hash};
 
+use crate::device::{Device, can_do_without, selectors};
 use crate::key::CameraKey;
 use crate::reason::Reason;
 use crate::secrets::SecretNeed;
@@ -36,6 +37,9 @@ pub struct Input<'a> {
     pub facts: &'a BTreeMap<CameraKey, Facts>,
     /// The installation's own NATS server and what it asks for, for hubs that name no server.
     pub nats: Option<&'a NatsServer>,
+    /// The devices that cameras were found to mean, by a body that looks for them: a camera that means one and is not
+    /// here does not run, or, where it has other sources, runs without. `None`: each process looks for its own, and its selector is all that is known.
+    pub devices: Option<&'a BTreeMap<CameraKey, Device>>,
 }
 
 /// What should run, and why the rest does not: every camera is in exactly one of the two.
@@ -54,6 +58,8 @@ pub struct Run {
     pub camera: Camera,
     /// The hub as the camera's process should see it, implied or written, with its NATS URL.
     pub hub: StreamHub,
+    /// The device that the process is given, by a body that looks for devices.
+    pub device: Option<Device>,
     /// The Secrets that the process may see.
     pub secrets: Vec<SecretNeed>,
     /// Changes with everything that the process is told: [`spec_hash`] of both documents, which the process reports
@@ -74,6 +80,14 @@ impl Run {
             namespace,
             self.hub.metadata.name.as_deref().unwrap_or_default(),
         )
+    }
+
+    /// The same without the device, for a while in which it is not to be had.
+    #[must_use]
+    pub fn without_device(mut self) -> Self {
+        self.device = None;
+        self.process_hash = process_hash(&self.camera, &self.hub, None, &self.secrets);
+        self
     }
 }
 
@@ -130,7 +144,17 @@ fn decide(
         return Err(Reason::Disabled);
     }
     let (hub, notice) = effective_hub(input, key, camera, facts)?;
-    let wanted: Vec<_> = conflict::claims(camera)
+    let device = input.devices.and_then(|devices| devices.get(key));
+    let found = input.devices.map(|_| device.as_slice());
+    let must_have = match selectors(camera).count() {
+        0 => false,
+        1 => !can_do_without(camera),
+        _ => true,
+    };
+    if must_have && found.is_some_and(<[_]>::is_empty) {
+        return Err(Reason::NoDevice);
+    }
+    let wanted: Vec<_> = conflict::claims(camera, found)
         .into_iter()
         .map(|claim| {
             let namespace = if claim.everywhere {
@@ -151,7 +175,7 @@ fn decide(
         }
     }
     holders.extend(wanted.into_iter().map(|(place, _)| (place, key.clone())));
-    Ok(run(camera, hub, facts, notice))
+    Ok(run(camera, hub, facts, device, notice))
 }
 
 /// The hub with its NATS URL. A hub that went away leaves what runs alone: it keeps the hub that it had.
@@ -191,24 +215,23 @@ fn effective_hub(
     Ok((hub, None))
 }
 
-fn run(camera: &Camera, hub: StreamHub, facts: &Facts, notice: Option<Reason>) -> Run {
+fn run(
+    camera: &Camera,
+    hub: StreamHub,
+    facts: &Facts,
+    device: Option<&Device>,
+    notice: Option<Reason>,
+) -> Run {
     let mut camera = camera.clone();
     let key = CameraKey::of(&camera);
     camera.metadata.namespace = Some(key.namespace);
     camera.metadata.uid = Some(facts.uid.clone());
     camera.metadata.generation = Some(facts.generation);
     let secrets = secrets::needs(&camera, &hub);
-    let process = json!({
-        "uid": facts.uid,
-        "hub": hub.metadata.name,
-        "nats": hub.spec.nats,
-        "source": camera.source_kind().as_str(),
-        "devices": devices(&camera),
-        "secrets": secrets,
-    });
     Run {
         config_hash: spec_hash(&camera.spec, &hub.spec),
-        process_hash: fingerprint(&process),
+        process_hash: process_hash(&camera, &hub, device, &secrets),
+        device: device.cloned(),
         secrets,
         camera,
         hub,
@@ -216,15 +239,23 @@ fn run(camera: &Camera, hub: StreamHub, facts: &Facts, notice: Option<Reason>) -
     }
 }
 
-/// The devices that its process must be given.
-fn devices(camera: &Camera) -> Vec<&str> {
-    let mut devices = Vec::new();
-    for source in camera.spec.source.all() {
-        if let Source::V4l2(v4l2) = source {
-            devices.push(v4l2.device_selector.device_path.as_str());
-        }
-    }
-    devices
+fn process_hash(
+    camera: &Camera,
+    hub: &StreamHub,
+    device: Option<&Device>,
+    secrets: &[SecretNeed],
+) -> String {
+    fingerprint(&json!({
+        "uid": camera.metadata.uid,
+        "hub": hub.metadata.name,
+        "nats": hub.spec.nats,
+        "source": camera.source_kind().as_str(),
+        "devices": match device {
+            Some(device) => json!(device),
+            None => json!(selectors(camera).collect::<Vec<_>>()),
+        },
+        "secrets": secrets,
+    }))
 }
 
 fn written_hub<'a>(camera: &Camera, hubs: &'a [StreamHub]) -> Option<&'a StreamHub> {

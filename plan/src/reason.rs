@@ -24,6 +24,9 @@ pub enum Reason {
         /// The URL, the Secret that holds it, or the device; without anything secret.
         what: String,
     },
+    /// Its body looks for devices, and found none that it means; it knows more about it.
+    #[error("the device that it means is not there")]
+    NoDevice,
     /// Neither its hub nor the installation names a NATS server.
     #[error(
         "StreamHub {hub:?} names no NATS server and there is none beside it; set spec.nats.url"
@@ -41,6 +44,7 @@ impl Reason {
             Self::Disabled => "Disabled",
             Self::HubNotFound { .. } => "HubNotFound",
             Self::Conflict { .. } => "Conflict",
+            Self::NoDevice => "DeviceMissing",
             Self::NatsUnknown { .. } => "NatsUnknown",
         }
     }

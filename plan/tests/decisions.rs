@@ -5,8 +5,9 @@ mod support;
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use streamhub_plan::{Applied, Facts, Reason, SecretNeed, Step, needs_own_nats, steps};
-use support::{camera, facts, hub, key, planned, planned_with, url};
+use streamhub_crds::Camera;
+use streamhub_plan::{Applied, Device, Facts, Reason, SecretNeed, Step, needs_own_nats, steps};
+use support::{camera, device, facts, hub, key, planned, planned_by, planned_with, url};
 
 const RTSP: &str = "rtsp: {url: 'rtsp://10.0.0.7/1'}";
 
@@ -124,7 +125,7 @@ fn a_device_is_held_by_one_camera_of_the_machine_even_as_a_fallback() {
     assert_eq!(running, ["default/a", "default/b", "default/e"]);
     assert_eq!(
         plan.refused[&key("c")].to_string(),
-        "camera default/a is older and reads the same device /dev/video0; use that one, give it more renditions, or disable it"
+        "camera default/a is older and reads the same device devicePath /dev/video0; use that one, give it more renditions, or disable it"
     );
     assert_eq!(
         plan.refused[&streamhub_plan::CameraKey::of(&elsewhere)].word(),
@@ -227,6 +228,66 @@ fn the_largest_camera_and_hub_fit_together_into_128_kib() {
         let bytes = serde_json::to_string(&run.camera).unwrap().len()
             + serde_json::to_string(&run.hub).unwrap().len();
         assert!(bytes < 128 * 1024, "{bytes} bytes with {all:.60}");
+    }
+}
+
+#[test]
+fn where_devices_are_looked_for_it_is_the_device_that_counts() {
+    let by = |name: &str, selector: &str| {
+        let source = format!("v4l2: {{deviceSelector: {{{selector}}}}}");
+        camera(name, &source, "")
+    };
+    let cameras = [
+        by("a", "serial: A1"),
+        by("b", "usbPath: 1-1"),
+        by("c", "serial: A1"),
+        by("d", "serial: A1"),
+    ];
+    let found = BTreeMap::from([
+        (key("a"), device("x")),
+        (key("b"), device("x")),
+        (key("c"), device("y")),
+    ]);
+    let facts = BTreeMap::new();
+    let plan = planned_by(&cameras, &[], &facts, Some(&url()), Some(&found));
+    let refused: Vec<_> = plan
+        .refused
+        .iter()
+        .map(|(key, why)| (key.to_string(), why.to_string()))
+        .collect();
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    assert_eq!(
+        plan.refused[&key("b")].to_string(),
+        "camera default/a is older and reads the same device x (/dev/video0 of node n1); use that one, give it more \
+         renditions, or disable it"
+    );
+    assert_eq!(plan.refused[&key("d")], Reason::NoDevice);
+
+    // Whoever is given another one, or the same one in another place, is started anew; words change nothing.
+    let hash = |camera: &Camera, device: Device| {
+        let found = BTreeMap::from([(key("a"), device)]);
+        let plan = planned_by(
+            std::slice::from_ref(camera),
+            &[],
+            &facts,
+            Some(&url()),
+            Some(&found),
+        );
+        plan.runs[&key("a")].process_hash.clone()
+    };
+    let before = hash(&cameras[0], device("x"));
+    assert_eq!(hash(&by("a", "vendor: 046d"), device("x")), before);
+    let changes: [fn(&mut Device); 5] = [
+        |device| "y".clone_into(&mut device.id),
+        |device| "n2".clone_into(&mut device.node),
+        |device| "/dev/video1".clone_into(&mut device.path),
+        |device| device.gid = 1,
+        |device| device.identity.serial = Some("B".into()),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut other = device("x");
+        change(&mut other);
+        assert_ne!(hash(&cameras[0], other), before, "{number}");
     }
 }
 

@@ -28,7 +28,7 @@ const HTTP: &str = "source: {http: {url: 'http://h/1'}}";
 const REMOTE: &str = "source: {file: {uri: 's3://films/x.mp4'}}";
 
 /// Field, specification before, specification after.
-const CAMERA: [(&str, &str, &str, Taken); 54] = [
+const CAMERA: [(&str, &str, &str, Taken); 59] = [
     (
         "hubRef.name",
         TEST,
@@ -153,6 +153,36 @@ const CAMERA: [(&str, &str, &str, Taken); 54] = [
         "source.v4l2.deviceSelector.devicePath",
         V4L2,
         "source: {v4l2: {deviceSelector: {devicePath: /dev/video1}}}",
+        ByNewProcess,
+    ),
+    (
+        "source.v4l2.deviceSelector.serial",
+        V4L2,
+        "source: {v4l2: {deviceSelector: {devicePath: /dev/video0, serial: A1}}}",
+        ByNewProcess,
+    ),
+    (
+        "source.v4l2.deviceSelector.vendor",
+        V4L2,
+        "source: {v4l2: {deviceSelector: {devicePath: /dev/video0, vendor: 046d}}}",
+        ByNewProcess,
+    ),
+    (
+        "source.v4l2.deviceSelector.product",
+        "source: {v4l2: {deviceSelector: {vendor: 046d}}}",
+        "source: {v4l2: {deviceSelector: {vendor: 046d, product: 0a25}}}",
+        ByNewProcess,
+    ),
+    (
+        "source.v4l2.deviceSelector.usbPath",
+        V4L2,
+        "source: {v4l2: {deviceSelector: {devicePath: /dev/video0, usbPath: 1-1.4}}}",
+        ByNewProcess,
+    ),
+    (
+        "source.v4l2.deviceSelector.node",
+        V4L2,
+        "source: {v4l2: {deviceSelector: {devicePath: /dev/video0, node: pi3}}}",
         ByNewProcess,
     ),
     (

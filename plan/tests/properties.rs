@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use streamhub_crds::{Camera, StreamHub};
-use streamhub_plan::{Applied, CameraKey, Facts, Plan, Step, steps};
-use support::{camera, facts, hub, key, planned_with, url};
+use streamhub_plan::{Applied, CameraKey, Facts, Plan, Reason, Step, steps};
+use support::{camera, device, facts, hub, key, planned_by, planned_with, url};
 
 /// A camera by numbers: name, what it shows, whether it is enabled, which hub, age.
 type Drawn = (u8, u8, bool, u8, u64);
@@ -101,6 +101,45 @@ proptest! {
             _ => None,
         }).collect();
         prop_assert_eq!(opened.iter().collect::<BTreeSet<_>>().len(), opened.len());
+    }
+
+    #[test]
+    fn two_cameras_never_hold_one_device_whatever_they_call_it(
+        drawn in vec((prop::bool::weighted(0.8), 0..4_u64, prop::option::of(0..4_u8), any::<bool>()), 0..10),
+    ) {
+        let (mut cameras, mut known, mut found) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        for (number, (enabled, age, chosen, fallback)) in drawn.iter().enumerate() {
+            let name = format!("c{number}");
+            // The words of a selector say nothing of what it comes to.
+            let v4l2 = format!("v4l2: {{deviceSelector: {{serial: s{}}}}}", number % 3);
+            let source = if *fallback { format!("test: {{}}, fallbacks: [{{{v4l2}}}]") } else { v4l2 };
+            let mut camera = camera(&name, &source, &format!("enabled: {enabled}"));
+            camera.metadata.namespace = Some(format!("n{}", number % 2));
+            let key = CameraKey::of(&camera);
+            if let Some(chosen) = chosen {
+                found.insert(key.clone(), device(&format!("d{chosen}")));
+            }
+            known.insert(key, facts(*age));
+            cameras.push(camera);
+        }
+        let plan = planned_by(&cameras, &[], &known, Some(&url()), Some(&found));
+        prop_assert_eq!(plan.runs.len() + plan.refused.len(), cameras.len());
+        let held: Vec<&String> = plan.runs.values().map(|run| &run.device.as_ref().unwrap().id).collect();
+        prop_assert_eq!(held.iter().collect::<BTreeSet<_>>().len(), held.len());
+        for camera in &cameras {
+            let key = CameraKey::of(camera);
+            let age = |key: &CameraKey| (known[key].created, key.clone());
+            match (plan.refused.get(&key), found.get(&key)) {
+                (Some(Reason::Disabled), _) => prop_assert!(!camera.spec.enabled),
+                (Some(Reason::NoDevice), device) => prop_assert!(device.is_none()),
+                (Some(Reason::Conflict { older, .. }), Some(device)) => {
+                    prop_assert_eq!(plan.runs[older].device.as_ref(), Some(device));
+                    prop_assert!(age(older) < age(&key));
+                }
+                (None, Some(device)) => prop_assert_eq!(plan.runs[&key].device.as_ref(), Some(device)),
+                other => prop_assert!(false, "{:?}", other),
+            }
+        }
     }
 
     #[test]

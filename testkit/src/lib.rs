@@ -13,6 +13,7 @@ pub mod nats;
 pub mod paths;
 pub mod process;
 pub mod rtsp;
+pub mod sysfs;
 pub mod table;
 pub mod testcam;
 pub mod vm;

@@ -82,6 +82,16 @@ capabilities: {drop: [ALL]}
 {{- with $fields }}{{ toYaml . }}{{ end -}}
 {{- end -}}
 
+{{/*
+The level of Pod Security that the release's namespace enforces where it keeps node agents out; else nothing. Their pods would
+never come, and helm upgrade --wait would wait for them. Without a cluster, as in helm template, nothing is known.
+*/}}
+{{- define "streamhub.keptOut" -}}
+{{- $namespace := lookup "v1" "Namespace" "" .Release.Namespace -}}
+{{- $level := get (($namespace.metadata).labels | default dict) "pod-security.kubernetes.io/enforce" -}}
+{{- if has $level (list "restricted" "baseline") }}{{ $level }}{{ end -}}
+{{- end -}}
+
 {{/* What camera pods get where a Camera's spec.pod says nothing, in its shape, as JSON. */}}
 {{- define "streamhub.podDefaults" -}}
 {{- $defaults := dict -}}

@@ -12,6 +12,7 @@ use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
+use super::systemd;
 use crate::args::GuardArgs;
 
 /// A command that dies with this process. In a process group of its own, so that Ctrl-C on the terminal reaches
@@ -19,6 +20,9 @@ use crate::args::GuardArgs;
 pub fn command(program: &Path, args: &[OsString]) -> tokio::process::Command {
     // Not `current_exe`: this one still works when the file has been replaced by a newer build meanwhile.
     let mut command = tokio::process::Command::new("/proc/self/exe");
+    for variable in systemd::VARIABLES {
+        command.env_remove(variable);
+    }
     command
         .arg("__guard")
         .arg("--parent")

@@ -21,6 +21,7 @@ use super::signals::Stop;
 use super::state::{self, State, StateError};
 use super::status::{self, Answer, Liveness};
 use super::supervisor::{self, Context, Event, Supervisor, Who};
+use super::systemd::{self, Pulse};
 use super::view::{self, Row};
 use crate::args::{UpArgs, UpOutput};
 
@@ -102,6 +103,7 @@ pub async fn run(args: UpArgs) -> Result<(), UpError> {
         plan: Plan::default(),
         nats: None,
         last: BTreeMap::new(),
+        pulse: Pulse::default(),
         retry: None,
         state,
         secrets: secrets.clone(),
@@ -118,6 +120,7 @@ pub async fn run(args: UpArgs) -> Result<(), UpError> {
     match begun {
         Some(Ok(())) => {
             up.greet();
+            systemd::ready();
             up.go_on(&mut stop, &mut changes, &mut event).await;
         }
         Some(Err(error)) => {
@@ -128,6 +131,7 @@ pub async fn run(args: UpArgs) -> Result<(), UpError> {
     }
     printer.table(Vec::new());
     tracing::info!("stopping; once more to stop at once");
+    systemd::stopping();
     tokio::select! {
         () = up.stop() => {}
         () = async {
@@ -151,6 +155,7 @@ struct Up {
     nats: Option<Nats>,
     /// State and problem of each camera as last logged.
     last: BTreeMap<String, (String, Option<String>)>,
+    pulse: Pulse,
     /// When to try again what could not be carried out.
     retry: Option<Instant>,
     context: Context,
@@ -217,6 +222,7 @@ impl Up {
             hubs: &hubs,
             facts: &facts,
             nats: own.as_ref(),
+            devices: None,
         };
         let mut plan = plan(&input);
         let sources = Sources {
@@ -414,6 +420,8 @@ impl Up {
 
     fn show(&mut self) {
         let rows = self.rows();
+        let streaming = rows.iter().filter(|row| row.state == "Streaming");
+        self.pulse.alive(streaming.count(), rows.len());
         match self.output {
             UpOutput::Table => {
                 let (width, height) = view::room(crossterm::terminal::size().ok());

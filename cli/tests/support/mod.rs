@@ -74,15 +74,18 @@ impl Up {
 
     /// The same, with the NATS server's first port chosen.
     pub fn start_on(port: u16, manifests: Folder, script: &str, more: &[&str]) -> Self {
+        Self::start_by(manifests, script, |command| {
+            command.args(["--nats-port", &port.to_string()]).args(more);
+        })
+    }
+
+    /// The same, with a command line and an environment of one's own.
+    pub fn start_by(manifests: Folder, script: &str, configure: impl FnOnce(&mut Command)) -> Self {
         let dir = TempDir::with_prefix("streamhub-state-").unwrap();
         let ingest = stand_in(&dir.path().join("ingest"), script);
-        let process = Proc::spawn(
-            "up",
-            command(&manifests, &dir.path().join("state"), &ingest)
-                .args(["--nats-port", &port.to_string()])
-                .args(more),
-        )
-        .unwrap();
+        let mut command = command(&manifests, &dir.path().join("state"), &ingest);
+        configure(&mut command);
+        let process = Proc::spawn("up", &mut command).unwrap();
         Self {
             process,
             manifests,

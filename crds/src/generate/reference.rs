@@ -1,7 +1,7 @@
 //! The field reference: one table per kind, from its schema.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const INTRODUCTION: &str = "\
 <!-- Generated from the types in crds/src by: cargo run -p streamhub-crds --bin crdgen -->
@@ -11,6 +11,9 @@ Documents are read by `kubectl apply` and, on one machine, by `streamhub up`, wi
 rules; `streamhub validate` tells what is wrong with one. `[]` stands for each item of a list, `<name>` for each key of
 a map. Fields with no default may be left out, unless they are called required.
 ";
+
+/// Kinds that say all in their status. That of others is a summary, which the pages of the operator explain.
+const ALL_STATUS: [&str; 1] = ["VideoDevice"];
 
 /// The whole page.
 pub(super) fn page(definitions: &[&CustomResourceDefinition]) -> String {
@@ -46,21 +49,36 @@ fn section(definition: &Value) -> String {
     let mut name = schema
         .pointer("/properties/metadata/properties/name")
         .cloned()
-        .unwrap_or_default();
-    if let (Some(name), Some(rules)) =
-        (name.as_object_mut(), schema.get("x-kubernetes-validations"))
-    {
-        name.insert(
-            "description".to_owned(),
-            format!("Name of the {kind}.").into(),
-        );
-        name.insert("x-kubernetes-validations".to_owned(), rules.clone());
+        .unwrap_or_else(|| json!({"type": "string"}));
+    if let Some(name) = name.as_object_mut() {
+        let about = format!("Name of the {kind}.");
+        name.insert("description".to_owned(), about.into());
+        if let Some(rules) = schema.get("x-kubernetes-validations") {
+            name.insert("x-kubernetes-validations".to_owned(), rules.clone());
+        }
     }
     let mut rows = vec![row("metadata.name", &name, true)];
     if let Some(spec) = schema.pointer("/properties/spec") {
         fields("spec", spec, &mut rows);
     }
+    if let Some(status) = schema.pointer("/properties/status")
+        && ALL_STATUS.contains(&kind)
+    {
+        fields("status", &without_defaults(status), &mut rows);
+    }
     head + &rows.concat()
+}
+
+/// Nobody leaves out what a program writes.
+fn without_defaults(schema: &Value) -> Value {
+    match schema {
+        Value::Object(map) => map
+            .iter()
+            .filter(|(key, _)| *key != "default")
+            .map(|(key, value)| (key.clone(), without_defaults(value)))
+            .collect(),
+        other => other.clone(),
+    }
 }
 
 fn fields(path: &str, schema: &Value, rows: &mut Vec<String>) {

@@ -11,6 +11,11 @@ use crate::schema::rule;
 
 const PATH_MESSAGE: &str =
     "must be the path of a device below /dev/, such as /dev/video0, without spaces and without ..";
+const USB_ID_MESSAGE: &str =
+    "must be four hexadecimal digits in lower case, as lsusb shows them: \"046d\"";
+const SERIAL_MESSAGE: &str = "must be printable ASCII characters, without spaces at either end, as streamhub devices shows it";
+const USB_PATH_MESSAGE: &str =
+    "must be a bus and its ports, such as 1-1.4, perhaps with an interface, such as 1-1.4:1.0";
 const FOURCC_MESSAGE: &str = "must be four printable characters, such as MJPG or YUYV";
 const CONTROL_MESSAGE: &str = "must be 1 to 63 lower-case letters, digits or '_'";
 const VALUE_MESSAGE: &str = "must be at least -9007199254740991 and at most 9007199254740991";
@@ -26,6 +31,56 @@ text_type! {
     }
 }
 shown_as_written!(DevicePath);
+
+text_type! {
+    /// Vendor or product of a USB device as `lsusb` shows it: `046d`.
+    UsbId, min 4, max 4,
+    rules vec![rule("self.matches('^[0-9a-f]{4}$')", USB_ID_MESSAGE)],
+    check |text| {
+        let good = text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        (!good).then_some(USB_ID_MESSAGE)
+    }
+}
+shown_as_written!(UsbId);
+
+text_type! {
+    /// Serial number of a device, as its maker wrote it into the device.
+    DeviceSerial, min 1, max 126,
+    rules vec![rule("self.matches('^[!-~]([ -~]*[!-~])?$')", SERIAL_MESSAGE)],
+    check |text| {
+        let good = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && text.trim() == text;
+        (!good).then_some(SERIAL_MESSAGE)
+    }
+}
+shown_as_written!(DeviceSerial);
+
+text_type! {
+    /// Where a USB device is plugged in, as `/sys/bus/usb/devices` names it: bus, ports, and perhaps an interface.
+    UsbPath, min 3, max 63,
+    rules vec![rule(&format!("self.matches('{}')", UsbPath::PATTERN), USB_PATH_MESSAGE)],
+    check |text| (!is_usb_path(text)).then_some(USB_PATH_MESSAGE)
+}
+shown_as_written!(UsbPath);
+
+impl UsbPath {
+    const PATTERN: &str = "^[0-9]+-[0-9]+([.][0-9]+)*(:[0-9]+[.][0-9]+)?$";
+}
+
+fn is_usb_path(text: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (ports, interface) = text
+        .split_once(':')
+        .map_or((text, None), |(ports, interface)| (ports, Some(interface)));
+    let interface = interface.is_none_or(|interface| {
+        interface
+            .split_once('.')
+            .is_some_and(|(one, other)| number(one) && number(other))
+    });
+    let ports = ports
+        .split_once('-')
+        .is_some_and(|(bus, ports)| number(bus) && ports.split('.').all(number));
+    ports && interface
+}
 
 text_type! {
     /// A pixel format as four characters (V4L2's "four character code"): `MJPG`, `YUYV`, `Y16 `.

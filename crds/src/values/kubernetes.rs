@@ -8,6 +8,8 @@ const VALUE_MESSAGE: &str = "must be the value of a label: letters, digits, '-',
 const QUANTITY_MESSAGE: &str = "must be an amount such as 2, \"0.5\", 250m, 64Mi or 1G";
 const CLASS_MESSAGE: &str =
     "must be lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit";
+const NODE_MESSAGE: &str = "must be the name of a node: lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit";
+const NAMESPACE_MESSAGE: &str = "must be the name of a namespace: lower-case letters, digits and '-', beginning and ending with a letter or digit";
 const CLAIM_MESSAGE: &str = "must be the name of a PersistentVolumeClaim: lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit";
 
 fn is_word(text: &str) -> bool {
@@ -64,6 +66,22 @@ text_type! {
     check |text| (!is_domain(text)).then_some(CLASS_MESSAGE)
 }
 shown_as_written!(PodClassName);
+
+text_type! {
+    /// Name of a node of the cluster.
+    NodeName, min 1, max 253,
+    rules vec![rule("self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')", NODE_MESSAGE)],
+    check |text| (!is_domain(text)).then_some(NODE_MESSAGE)
+}
+shown_as_written!(NodeName);
+
+text_type! {
+    /// Name of a namespace.
+    NamespaceName, min 1, max 63,
+    rules vec![rule("self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')", NAMESPACE_MESSAGE)],
+    check |text| (text.contains('.') || !is_domain(text)).then_some(NAMESPACE_MESSAGE)
+}
+shown_as_written!(NamespaceName);
 
 text_type! {
     /// Name of a `PersistentVolumeClaim` in the namespace of the object.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use streamhub_crds::{Camera, Source};
+use streamhub_devices::Watch;
 use streamhub_wire::tick::TickGrid;
 
 use crate::fault::Fault;
@@ -12,7 +13,7 @@ use crate::source::http::client::HttpSpec;
 use crate::source::remote::RemoteSpec;
 use crate::source::remote::cache::CacheSettings;
 use crate::source::rtsp::RtspSpec;
-use crate::source::v4l2::V4l2Spec;
+use crate::source::v4l2::{Devices, V4l2Spec};
 use crate::source::{self, Attempt, End};
 
 /// What the process has beside the document.
@@ -23,9 +24,16 @@ pub struct Planner {
     pub media_root: PathBuf,
     /// Where files of servers are kept.
     pub media_cache: CacheSettings,
+    /// Where capture devices are found.
+    pub devices: Devices,
 }
 
 impl Planner {
+    /// Tells when capture devices come or go.
+    pub fn watch(&self) -> Watch {
+        Watch::new(self.devices.folder())
+    }
+
     /// What `source`, the camera's own or a fallback, asks for, with the secrets as they are now.
     pub fn plan(&self, source: &Source, camera: &Camera) -> Result<Plan, Fault> {
         let name = camera.metadata.name.as_deref().unwrap_or_default();
@@ -33,8 +41,10 @@ impl Planner {
             Source::Http(http) => self.secrets.http(http).map(Plan::Http),
             Source::Rtsp(rtsp) => self.secrets.rtsp(rtsp).map(Plan::Rtsp),
             Source::V4l2(v4l2) => {
+                let path = self.devices.path(&v4l2.device_selector)?;
                 let spec = V4l2Spec {
-                    path: v4l2.device_selector.device_path.as_str().to_owned(),
+                    path,
+                    promise: self.devices.promise(),
                     mode: v4l2.mode.clone(),
                     controls: v4l2.controls.clone(),
                 };

@@ -6,6 +6,7 @@ mod device;
 mod driver_log;
 mod kernel_time;
 mod offer;
+mod resolve;
 
 use gst::prelude::*;
 use gstreamer as gst;
@@ -24,6 +25,8 @@ use crate::clock::Cause;
 use crate::fault::Fault;
 use choose::{Mode, Need, Offer, Rate, Wanted};
 use kernel_time::{KernelTime, Stamp, Verdict};
+
+pub use resolve::{Devices, Given, Promise};
 
 /// From opening the device to the first frame: exposure, white balance and USB need a few seconds at worst.
 const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(15);
@@ -46,6 +49,8 @@ const MOST_UNDER_WAY: usize = 64;
 pub struct V4l2Spec {
     /// The device's path.
     pub path: String,
+    /// What must be there.
+    pub promise: Option<Promise>,
     /// What it should send.
     pub mode: CaptureMode,
     /// What to set on it.
@@ -156,6 +161,11 @@ impl Session {
         let running = Running(pipeline.clone());
         if pipeline.set_state(gst::State::Ready).is_err() {
             return Err(not_ready(spec, &bus));
+        }
+        // Another device may have been plugged in since the last look. From now on the element has it open, and its number
+        // goes to no other.
+        if let Some(promise) = &spec.promise {
+            promise.check(&spec.path)?;
         }
         let offered = source.static_pad("src").map(|pad| pad.query_caps(None));
         let offers = offered.map_or_else(Vec::new, |caps| offer::offers(&caps));

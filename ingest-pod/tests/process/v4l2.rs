@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use streamhub_testkit::vm::{HOST, Vm};
-use streamhub_testkit::{Folder, NatsServer, clip, eventually, free_port};
+use streamhub_testkit::{Folder, NatsServer, clip, eventually, free_port, target_bin};
 use streamhub_wire::metadata::CaptureSource;
 use streamhub_wire::status::{CameraState, CameraStatus};
 use streamhub_wire::subscribe::Frame;
@@ -54,14 +54,23 @@ impl Guest {
             .unwrap();
     }
 
-    fn start(&mut self, prefix: &str, nats: &NatsServer) -> u32 {
+    /// Starts the camera's process: what comes before its command line and behind it.
+    fn start(&mut self, (prefix, more): (&str, &str), nats: &NatsServer) -> u32 {
         let command = format!(
-            "{prefix} {} --camera /tmp/camera.yaml --nats-url nats://{HOST}:{} --http 0.0.0.0:{} --on-permanent-error stay",
+            "{prefix} {} {more} --camera /tmp/camera.yaml --nats-url nats://{HOST}:{} --http 0.0.0.0:{} --on-permanent-error stay",
             env!("CARGO_BIN_EXE_streamhub-ingest"),
             nats.port(),
             self.http
         );
         self.vm.spawn(&command).unwrap()
+    }
+
+    fn end(&mut self, process: u32) {
+        self.vm
+            .run(&format!(
+                "kill {process}; while kill -0 {process}; do sleep 0.1; done 2> /dev/null; true"
+            ))
+            .unwrap();
     }
 
     fn status(&self) -> Option<CameraStatus> {
@@ -103,28 +112,30 @@ async fn a_capture_device_is_read_with_the_kernels_time_and_its_faults_are_told(
         )
         .unwrap();
     guest.name_devices();
+    guest
+        .vm
+        .run("echo attic > /proc/sys/kernel/hostname")
+        .unwrap();
     guest.edit("{deviceSelector: {devicePath: /dev/camera}, mode: {fourcc: YUYV, width: 320, height: 180}}");
-    let process = guest.start("", &nats);
+    let process = guest.start(("", ""), &nats);
 
     times_that_cannot_be_right_are_not_believed(&mut guest, &nats).await;
     frames_have_the_mode_and_the_kernels_time(&mut guest, &nats).await;
     frames_that_the_driver_marks_as_bad_are_dropped(&mut guest);
     a_device_that_is_unplugged_comes_back(&mut guest, &nats).await;
+    a_selector_follows_its_device_to_another_number(&mut guest, &nats).await;
     what_cannot_be_done_is_said(&mut guest);
     motion_jpeg_goes_through_byte_for_byte(&mut guest, &nats).await;
 
-    guest
-        .vm
-        .run(&format!(
-            "kill {process}; while kill -0 {process}; do sleep 0.1; done 2> /dev/null; true"
-        ))
-        .unwrap();
+    guest.end(process);
+    a_device_that_was_given_is_opened_if_it_is_the_promised_one(&mut guest, &nats);
     guest
         .vm
         .run("node=$(readlink -f /dev/camera); chown root:video $node; chmod 660 $node")
         .unwrap();
     guest.edit("{deviceSelector: {devicePath: /dev/camera}}");
-    guest.start("setpriv --reuid=65534 --regid=65534 --clear-groups", &nats);
+    let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups";
+    guest.start((nobody, ""), &nats);
     let status = guest.wait_for_reason("DeviceDenied");
     assert!(status.remedy.contains("video"), "{}", status.remedy);
 }
@@ -233,6 +244,107 @@ async fn a_device_that_is_unplugged_comes_back(guest: &mut Guest, nats: &NatsSer
         "brightness: 200",
         "set again on the device that came back"
     );
+}
+
+async fn a_selector_follows_its_device_to_another_number(guest: &mut Guest, nats: &NatsServer) {
+    // Of the driver's two devices only one captures.
+    guest.edit("{deviceSelector: {node: attic}}");
+    let found = |status: &CameraStatus| {
+        let named = status.source.url.starts_with("v4l2:///dev/video");
+        status.ready && named && status.source.width > 0
+    };
+    let before = guest
+        .wait_for("the device of this machine", found)
+        .source
+        .url;
+    let listed = listed(guest);
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    let device = &listed[0];
+    assert_eq!(
+        before,
+        format!("v4l2://{}", device["device"].as_str().unwrap())
+    );
+    assert_eq!(device["identity"]["path"], "platform-vivid.0");
+    let formats = device["formats"].as_array().unwrap();
+    let yuyv = formats.iter().find(|it| it["fourcc"] == "YUYV").unwrap();
+    let sizes = yuyv["sizes"].as_array().unwrap();
+    let hd = sizes.iter().find(|it| it["width"] == 1280).unwrap();
+    assert!(
+        hd["fps"].as_array().unwrap().contains(&"12.5".into()),
+        "{hd}"
+    );
+    assert_eq!(
+        device["usedBy"][0]["command"], "streamhub-ingest",
+        "{device}"
+    );
+
+    guest
+        .vm
+        .run("echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind")
+        .unwrap();
+    let status = guest.wait_for_reason("DeviceMissing");
+    assert!(
+        status.remedy.contains("streamhub devices"),
+        "{}",
+        status.remedy
+    );
+    guest
+        .vm
+        .run("echo vivid.0 > /sys/bus/platform/drivers/vivid/bind")
+        .unwrap();
+    let plugged = Instant::now();
+    let after = guest.wait_for("the device to be found", found).source.url;
+    println!(
+        "{:.1} s from its coming to its frames",
+        plugged.elapsed().as_secs_f64()
+    );
+    assert_ne!(after, before, "GStreamer keeps the old number");
+    let consumer = consumer(nats).await;
+    let frame = next(&mut frames(&consumer, "desk", "main").await).await;
+    assert_eq!(frame.metadata.source, after);
+
+    guest.edit("{deviceSelector: {node: cellar}}");
+    let status = guest.wait_for("another machine", |status| status.message.contains("attic"));
+    assert_eq!(status.reason, "DeviceMissing");
+    guest.name_devices();
+}
+
+/// As in a pod, whose device an operator chose.
+fn a_device_that_was_given_is_opened_if_it_is_the_promised_one(
+    guest: &mut Guest,
+    nats: &NatsServer,
+) {
+    guest.edit("{deviceSelector: {serial: NOT-LOOKED-FOR}}");
+    let given = |index: u32| {
+        let promised = format!(
+            "{{\"bus\": \"platform\", \"path\": \"platform-vivid.0\", \"index\": {index}}}"
+        );
+        format!("--capture-device /dev/camera --expect-device '{promised}'")
+    };
+    let process = guest.start(("", &given(7)), nats);
+    let status = guest.wait_for_reason("DeviceChanged");
+    assert!(
+        status
+            .message
+            .contains("not platform at platform-vivid.0, its node 7"),
+        "{}",
+        status.message
+    );
+    guest.end(process);
+    let process = guest.start(("", &given(0)), nats);
+    guest.wait_ready("v4l2:///dev/camera");
+    guest.end(process);
+}
+
+/// What `streamhub devices` says.
+fn listed(guest: &mut Guest) -> Vec<serde_json::Value> {
+    let program = target_bin("streamhub").unwrap();
+    let command = format!("{} devices --output json", program.display());
+    let lines = guest.vm.run(&command).unwrap();
+    let lines = lines.lines().filter(|line| line.starts_with('{'));
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn what_cannot_be_done_is_said(guest: &mut Guest) {

@@ -18,15 +18,12 @@ use super::memory::{Memory, lock};
 use super::picture::{NAME_IS_TAKEN, NAME_TAKEN, Picture};
 use super::refusal::{Answer, Refusal};
 use super::status;
-use super::verdict::Verdict;
+use super::verdict::{Refused, Verdict};
 use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::error::Error;
 use crate::names;
 use crate::world::{CameraObject, NodeFacts, PodFacts, Told};
-
-/// A pod that lived this long was well: what ends it is a new beginning.
-const WAS_WELL: Duration = Duration::from_mins(5);
 
 /// What became of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -284,6 +281,16 @@ impl Doing<'_> {
     async fn delete(&self, pod: &PodFacts, why: &Why) -> Result<(), Error> {
         let camera = &self.observed.camera;
         self.remove(pod, None).await?;
+        let of_device = match why {
+            Why::Refused(_) => {
+                matches!(self.observed.verdict, Verdict::Refused(Refused::Device(_)))
+            }
+            Why::Changed => pod.device.is_some(),
+            Why::Ended(_) | Why::Release { .. } => false,
+        };
+        if of_device {
+            lock(self.memory).of_unplugging(Now::read().instant);
+        }
         let (reason, note, trouble) = match why {
             Why::Refused(word) => (
                 "PodDeleted",
@@ -317,11 +324,11 @@ impl Doing<'_> {
     fn ended(&self, how: &str) {
         let now = Now::read().instant;
         let mut memory = lock(self.memory);
-        let was_well = memory
-            .ready_since
-            .take()
-            .is_some_and(|since| now.duration_since(since) >= WAS_WELL);
-        memory.endings = if was_well { 1 } else { memory.endings + 1 };
+        memory.endings = if memory.was_well(now) {
+            1
+        } else {
+            memory.endings + 1
+        };
         memory.not_before = Some(now + Backoff::REMAKE.jittered(memory.endings));
         memory.last_ending = Some(how.to_owned());
     }

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use serde::Serialize;
-use streamhub_crds::fingerprint;
+use streamhub_crds::{PodSettings, fingerprint};
 use streamhub_plan::Run;
 
 use crate::names;
 use crate::settings::PodRecipe;
+use crate::world::Wishes;
 
 /// What a camera's pod should carry, and what tells one from the next.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +64,11 @@ pub fn wanted(run: &Run, recipe: &PodRecipe) -> Wanted {
         pod_hash,
         release_hash,
     }
+}
+
+/// What the pod of a camera says of nodes, but for the one that has its device.
+pub fn wishes(settings: &PodSettings) -> Wishes {
+    spec::wishes(settings)
 }
 
 /// The pod itself.

@@ -7,7 +7,7 @@ use streamhub_plan::CameraKey;
 
 use super::apply::{Done, apply, write_status};
 use super::build;
-use super::decide::{Now, Step, Why, decide};
+use super::decide::{Now, Step, Why, decide, hold_back};
 use super::dereference::Observed;
 use super::memory::{Memory, lock};
 use super::picture::{Picture, picture};
@@ -138,7 +138,11 @@ fn next_step(context: &Context, observed: &mut Observed, memory: &Mutex<Memory>)
             .events
             .warning(&observed.camera, reason, &ended.to_string());
     }
+    let held = hold_back(observed, &lock(memory), now);
     let mut step = decided(observed);
+    if let (Step::Keep, Some(rest)) = (&step, held) {
+        step = Step::Wait(rest);
+    }
     let makes = matches!(
         step,
         Step::Create | Step::Patch | Step::Replace | Step::Delete(Why::Changed)
@@ -181,6 +185,8 @@ fn note(memory: &mut Memory, observed: &Observed, now: Now) -> Option<Ended> {
         memory.refusal = None;
         memory.refusals = 0;
     }
+    let found = observed.found().filter(|found| found.is_wanted_by(pod));
+    memory.of_rejection(pod, found.and_then(|found| found.registered.as_deref()));
     match (pod.ready, memory.ready_since) {
         (Some(_), None) => memory.ready_since = Some(now.instant),
         (None, Some(_)) if !pod.is_finished() => memory.ready_since = None,

@@ -2,15 +2,21 @@
 
 use std::time::{Duration, Instant};
 
+use k8s_openapi::jiff::Timestamp;
+use streamhub_plan::{Run, can_do_without};
+
 use super::build::Wanted;
 use super::dereference::{NodeState, Observed};
 use super::memory::Memory;
-use super::verdict::Verdict;
+use super::verdict::{Refused, Verdict};
 use crate::names;
 use crate::world::PodFacts;
 
 /// Looked at again while no node is ready.
 const NOWHERE_AGAIN: Duration = Duration::from_secs(10);
+
+/// By then a device is registered again, or nobody will say so.
+const REGISTERED_BY: Duration = Duration::from_mins(1);
 
 /// The time, by both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +67,26 @@ pub enum Why {
     },
 }
 
+/// Takes a device that came and went too often from a camera that has other sources, until it may have it again; says for
+/// how long. The pod that has it keeps it.
+pub fn hold_back(observed: &mut Observed, memory: &Memory, now: Now) -> Option<Duration> {
+    let rest = memory
+        .no_device_before?
+        .checked_duration_since(now.instant)?;
+    let has_one = |pod: &PodFacts| pod.device.is_some() && pod.deleting_since.is_none();
+    if rest.is_zero() || observed.own_pod().is_some_and(has_one) {
+        return None;
+    }
+    let Verdict::Run(run) = &mut observed.verdict else {
+        return None;
+    };
+    if run.device.is_none() || !can_do_without(&run.camera) {
+        return None;
+    }
+    **run = run.as_ref().clone().without_device();
+    Some(rest)
+}
+
 /// Decides. `wanted` is what the pod should carry, of a camera that may run.
 pub fn decide(
     observed: &Observed,
@@ -78,7 +104,7 @@ pub fn decide(
     }
     let Some(pod) = observed.own_pod() else {
         return match &observed.verdict {
-            Verdict::Run(_) => create(memory, now),
+            Verdict::Run(run) => create(run, memory, now),
             Verdict::Refused(_) => Step::Keep,
         };
     };
@@ -89,18 +115,21 @@ pub fn decide(
         return Step::Keep;
     }
     if pod.is_finished() {
-        return Step::Delete(Why::Ended(ending(pod)));
+        return match too_early(observed, pod, memory, now) {
+            Some(rest) => Step::Wait(rest),
+            None => Step::Delete(Why::Ended(ending(pod))),
+        };
     }
     let run = match &observed.verdict {
         Verdict::Run(run) => run,
-        Verdict::Refused(refused) if refused.keeps_what_runs() => return Step::Keep,
+        Verdict::Refused(refused) if refused.keeps(pod) => return Step::Keep,
         Verdict::Refused(refused) => return Step::Delete(Why::Refused(refused.word())),
     };
     let Some(wanted) = wanted else {
         return Step::Keep;
     };
-    // Without its hub no pod is made anew, so none may be ended.
-    let may_end = run.notice.is_none();
+    // Without its hub, or while its device could not be had again, no pod is made anew, so none may be ended.
+    let may_end = run.notice.is_none() && observed.doubt().is_none();
     if pod.annotation(names::RELEASE_HASH) != Some(wanted.release_hash.as_str()) {
         return if may_end { Step::Replace } else { Step::Keep };
     }
@@ -118,8 +147,9 @@ pub fn decide(
     }
 }
 
-fn create(memory: &Memory, now: Now) -> Step {
-    match memory.not_before {
+fn create(run: &Run, memory: &Memory, now: Now) -> Step {
+    let of_device = memory.no_device_before.filter(|_| run.device.is_some());
+    match memory.not_before.max(of_device) {
         Some(at) if at > now.instant => Step::Wait(at - now.instant),
         _ => Step::Create,
     }
@@ -142,6 +172,39 @@ fn lost(observed: &Observed, pod: &PodFacts, lost_after: Duration, now: Now) -> 
         Some(rest) if !rest.is_zero() => Step::Wait(rest),
         _ => Step::ForceDelete { node },
     })
+}
+
+/// How long a pod that its node rejected for want of a device stays, as the mark that another one would be rejected too:
+/// until the device is registered again. A kubelet that starts looks at its pods before plugins can register.
+fn too_early(observed: &Observed, pod: &PodFacts, memory: &Memory, now: Now) -> Option<Duration> {
+    let since = pod.rejected?;
+    let found = match &observed.verdict {
+        Verdict::Run(_) => {
+            let found = observed.found()?;
+            // One that wanted another device says nothing of this one.
+            Some(found).filter(|found| found.is_wanted_by(pod))?
+        }
+        Verdict::Refused(Refused::Device(trouble)) if trouble.passes_for(pod) => {
+            return Some(REGISTERED_BY);
+        }
+        Verdict::Refused(_) => return None,
+    };
+    let registered = found.registered.as_deref();
+    let time = registered.and_then(|time| time.parse::<Timestamp>().ok());
+    let time = time.and_then(|time| u64::try_from(time.as_millisecond()).ok());
+    let later = time.is_some_and(|time| time > since);
+    // The clock of a node that has just started may be anywhere.
+    let before = memory.rejection.as_ref();
+    let again = before.is_some_and(|(uid, before)| {
+        *uid == pod.uid && registered.is_some() && before.as_deref() != registered
+    });
+    if later || again {
+        return None;
+    }
+    let waited = Duration::from_millis(now.millis.saturating_sub(since));
+    REGISTERED_BY
+        .checked_sub(waited)
+        .filter(|rest| !rest.is_zero())
 }
 
 /// Whether a pod carries all labels and annotations that it should.
@@ -175,5 +238,7 @@ pub fn ending(pod: &PodFacts) -> String {
     }
 }
 
+#[cfg(test)]
+mod devices;
 #[cfg(test)]
 mod tests;

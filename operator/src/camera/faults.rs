@@ -192,7 +192,7 @@ impl Cluster {
     }
 }
 
-fn operator(api: &FakeApi) -> Arc<Context> {
+pub(super) fn operator(api: &FakeApi) -> Arc<Context> {
     let client = api.client();
     let (events, _) = Events::new(client.clone(), "me");
     let queue = || Queue::new(1, QueueMetrics::default()).asker();
@@ -208,6 +208,7 @@ fn operator(api: &FakeApi) -> Arc<Context> {
             nats: Some(nats()),
             node_lost_after: Duration::from_mins(1),
             watch_nodes: false,
+            watch_devices: true,
             listen: ([127, 0, 0, 1], 0).into(),
             identity: "me".to_owned(),
             lease: ("lease".to_owned(), None),
@@ -223,6 +224,7 @@ fn operator(api: &FakeApi) -> Arc<Context> {
         readings: queue(),
         retries: queue(),
         nodes_known: AtomicBool::new(false),
+        devices_known: AtomicBool::new(true),
     })
 }
 

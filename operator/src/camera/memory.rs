@@ -17,6 +17,11 @@ pub const ASKED: u32 = 3;
 /// A pod that somebody deletes sooner than this is not made again at once.
 const VANISHES: Duration = Duration::from_secs(10);
 
+/// A pod that lived this long was well: what ends it is a new beginning.
+const WAS_WELL: Duration = Duration::from_mins(5);
+/// So often in a row a device may be plugged in anew without a wait.
+const FREE_UNPLUGS: u32 = 2;
+
 /// What is remembered of one camera.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -26,6 +31,10 @@ pub struct Memory {
     pub last_ending: Option<String>,
     /// No pod is made before then.
     pub not_before: Option<Instant>,
+    /// Pods in a row that were not well for long when their device went or became another.
+    pub unplugs: u32,
+    /// No pod with a device is made before then.
+    pub no_device_before: Option<Instant>,
     /// Since when its pod is ready.
     pub ready_since: Option<Instant>,
     /// Why the API server takes no pod.
@@ -52,6 +61,8 @@ pub struct Memory {
     pub failures: u32,
     /// The Camera that all of this is about, by its uid, and its generation.
     pub about: (String, i64),
+    /// A pod that its node rejected for want of the device, and when that had been registered as far as was known then.
+    pub rejection: Option<(String, Option<String>)>,
     /// Its pod, and how often the process in it was started again.
     pub restarts: Option<(String, i32)>,
 }
@@ -69,7 +80,34 @@ impl Memory {
             self.endings = 0;
             self.refusals = 0;
             self.not_before = None;
+            self.unplugs = 0;
+            self.no_device_before = None;
         }
+    }
+
+    /// Its pod ends because the device went or became another. Who plugs it in again has it back at once; a loose plug
+    /// makes no pods without end.
+    pub fn of_unplugging(&mut self, now: Instant) {
+        self.unplugs = if self.was_well(now) {
+            1
+        } else {
+            self.unplugs + 1
+        };
+        let counted = self.unplugs.saturating_sub(FREE_UNPLUGS);
+        self.no_device_before = Some(now + Backoff::REMAKE.jittered(counted));
+        if counted > 0 {
+            let ending = format!(
+                "its device went or changed {} times within minutes: look at its plug, its cable and its power",
+                self.unplugs
+            );
+            self.last_ending = Some(ending);
+        }
+    }
+
+    /// Whether the pod that ends now was well for long.
+    pub fn was_well(&mut self, now: Instant) -> bool {
+        let since = self.ready_since.take();
+        since.is_some_and(|since| now.duration_since(since) >= WAS_WELL)
     }
 
     /// The pod is gone. One that went soon after it was made, and not by us, may go so again.
@@ -82,6 +120,17 @@ impl Memory {
         } else {
             self.endings += 1;
             self.not_before = Some(now + Backoff::REMAKE.jittered(self.endings));
+        }
+    }
+
+    /// Keeps what was known of a device when its node was first seen to have rejected a pod for want of it.
+    pub fn of_rejection(&mut self, pod: &PodFacts, registered: Option<&str>) {
+        let known = self
+            .rejection
+            .as_ref()
+            .is_some_and(|(uid, _)| *uid == pod.uid);
+        if pod.rejected.is_some() && !known {
+            self.rejection = Some((pod.uid.clone(), registered.map(str::to_owned)));
         }
     }
 
@@ -194,6 +243,31 @@ mod tests {
         trouble(&mut memory);
         memory.of_camera("b", 2);
         assert!(memory.not_before.is_none() && memory.last_ending.is_none());
+    }
+
+    #[test]
+    fn a_device_that_comes_and_goes_is_waited_for_longer_each_time_but_for_the_first_two() {
+        let mut memory = Memory::default();
+        let begin = Instant::now();
+        let mut waits = Vec::new();
+        for lived in [10, 10, 10, 10, 10, 600, 10] {
+            memory.ready_since = Some(begin);
+            let gone = begin + Duration::from_secs(lived);
+            memory.of_unplugging(gone);
+            let wait = memory.no_device_before.unwrap() - gone;
+            waits.push(wait.as_secs_f64().ceil() as u64);
+        }
+        assert_eq!(waits, [0, 0, 1, 2, 4, 0, 0]);
+        assert!(
+            memory
+                .last_ending
+                .unwrap()
+                .contains("went or changed 5 times")
+        );
+        memory.about = ("a".to_owned(), 1);
+        memory.last_ending = None;
+        memory.of_camera("a", 2);
+        assert_eq!((memory.unplugs, memory.no_device_before), (0, None));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use streamhub_wire::status::CameraState;
 
 use super::decide::{Step, ending};
 use super::dereference::{NodeState, Observed};
+use super::device::{Found, Trouble};
 use super::memory::{Memory, Reading};
 use super::verdict::{Refused, Verdict};
 use crate::world::PodFacts;
@@ -24,8 +25,8 @@ pub struct Picture {
     pub stalled: bool,
     /// Why it is not accepted: reason and message.
     pub not_accepted: Option<(&'static str, String)>,
-    /// Why its device is not there: reason and message. `None`: it is, or none is needed.
-    pub no_device: Option<(&'static str, String)>,
+    /// Whether it can have its device, with reason and message. `None`: it needs none.
+    pub device: Option<(bool, &'static str, String)>,
 }
 
 /// Draws it.
@@ -41,18 +42,41 @@ pub fn picture(observed: &Observed, memory: &Memory, step: &Step) -> Picture {
         picture.message.clone_from(trouble);
     }
     match &observed.verdict {
-        Verdict::Refused(refused) => over(&mut picture, refused, observed.own_pod().is_some()),
+        Verdict::Refused(refused) => over(&mut picture, refused, observed.own_pod()),
         Verdict::Run(run) => {
+            if let Some(doubt @ Trouble::Ambiguous { .. }) = observed.doubt() {
+                doubt.word().clone_into(&mut picture.reason);
+                picture.message = format!("{doubt} (runs on what it had)");
+            }
+            if let Some(trouble) = observed.without()
+                && picture.reason.is_empty()
+            {
+                trouble.word().clone_into(&mut picture.reason);
+                picture.message = format!("{trouble} (runs on its other sources)");
+            }
             if let Some(notice) = &run.notice {
                 notify(&mut picture, notice);
             }
         }
     }
+    picture.device = observed.device.as_ref().map(device);
     picture
 }
 
+/// Whether a camera can have its device.
+fn device(device: &Result<Found, Trouble>) -> (bool, &'static str, String) {
+    let trouble = match device {
+        Ok(found) => match (&found.busy, &found.doubt) {
+            (Some(trouble), _) | (_, Some(trouble @ Trouble::Ambiguous { .. })) => trouble,
+            _ => return (true, "DeviceReady", found.shown.clone()),
+        },
+        Err(trouble) => trouble,
+    };
+    (false, trouble.word(), trouble.to_string())
+}
+
 /// The camera should not run.
-fn over(picture: &mut Picture, refused: &Refused, has_pod: bool) {
+fn over(picture: &mut Picture, refused: &Refused, pod: Option<&PodFacts>) {
     let (word, message) = (refused.word(), refused.to_string());
     if matches!(refused, Refused::Plan(Reason::Disabled)) {
         *picture = plain("Disabled");
@@ -60,17 +84,13 @@ fn over(picture: &mut Picture, refused: &Refused, has_pod: bool) {
         picture.message = message;
         return;
     }
-    if let Refused::DeviceMissing { .. } = refused {
-        picture.no_device = Some((word, message.clone()));
-    } else {
+    // What is wrong with a device is wrong outside of the Camera, but where it asks for what no pod gets.
+    let of_device = matches!(refused, Refused::Device(trouble) if **trouble != Trouble::TooMany);
+    if !of_device {
         picture.not_accepted = Some((word, message.clone()));
     }
-    if !(has_pod && refused.keeps_what_runs()) {
-        picture.state = if picture.no_device.is_some() {
-            "Pending"
-        } else {
-            "Refused"
-        };
+    if !pod.is_some_and(|pod| refused.keeps(pod)) {
+        picture.state = if of_device { "Pending" } else { "Refused" };
         picture.ready = false;
     }
     word.clone_into(&mut picture.reason);

@@ -77,10 +77,10 @@ impl Rollout {
                 .pod(key)
                 .is_some_and(|pod| is_of(pod, release) && answering(key, pod) == Some(true));
             // One that is gone or must not run any more holds nobody up.
-            let state = world
-                .camera(key)
-                .map(|camera| camera.status.state.as_deref());
-            let leaves = matches!(state, None | Some(Some("Disabled" | "Refused")));
+            let leaves = world.camera(key).is_none_or(|camera| {
+                let state = camera.status.state.as_deref();
+                matches!(state, Some("Disabled" | "Refused")) || camera.is_without_device()
+            });
             !arrived && !leaves
         });
         let mut away = self.moving.clone();

@@ -46,8 +46,8 @@ fn conditions(observed: &Observed, picture: &Picture, now_ms: u64) -> Vec<Condit
         Some((reason, message)) => all.add("Accepted", false, reason, message),
         None => all.add("Accepted", true, "Accepted", ""),
     }
-    if let Some((reason, message)) = &picture.no_device {
-        all.add("DeviceReady", false, reason, message);
+    if let Some((ready, reason, message)) = &picture.device {
+        all.add("DeviceReady", *ready, reason, message);
     }
     let why = if picture.reason.is_empty() {
         picture.state

@@ -1,9 +1,10 @@
 //! Whether a camera may run, and if not, why.
 
-use streamhub_crds::{Problem, Source};
+use streamhub_crds::Problem;
 use streamhub_plan::{Reason, Run};
 
-use crate::world::HubKey;
+use super::device::Trouble;
+use crate::world::{HubKey, PodFacts};
 
 /// Whether a camera may run.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,15 +29,9 @@ pub enum Refused {
         /// What is wrong with it.
         problems: Vec<Problem>,
     },
-    /// No part of the installation brings devices to pods.
-    #[error(
-        "no node agent of this installation reports capture devices, so {path} can't be brought to a pod; use \
-         streamhub up on the machine that has the device, or another source"
-    )]
-    DeviceMissing {
-        /// The device that is asked for.
-        path: String,
-    },
+    /// It can't have the device that it means.
+    #[error(transparent)]
+    Device(Box<Trouble>),
     /// The plan says no.
     #[error(transparent)]
     Plan(#[from] Reason),
@@ -48,19 +43,19 @@ impl Refused {
         match self {
             Self::Invalid(_) => "Invalid",
             Self::HubInvalid { .. } => "HubInvalid",
-            Self::DeviceMissing { .. } => "DeviceMissing",
+            Self::Device(trouble) => trouble.word(),
             Self::Plan(reason) => reason.word(),
         }
     }
 
-    /// Whether a pod that runs is left alone: what is wrong is not known to be its doing.
-    pub fn keeps_what_runs(&self) -> bool {
+    /// Whether the camera's pod is left alone: what is wrong is not known to be its doing.
+    pub fn keeps(&self, pod: &PodFacts) -> bool {
         match self {
             Self::Invalid(_) | Self::HubInvalid { .. } => true,
-            Self::DeviceMissing { .. } => false,
+            Self::Device(trouble) => trouble.keeps(pod),
             Self::Plan(reason) => match reason {
                 Reason::HubNotFound { .. } | Reason::NatsUnknown { .. } => true,
-                Reason::Disabled | Reason::Conflict { .. } => false,
+                Reason::Disabled | Reason::Conflict { .. } | Reason::NoDevice => false,
             },
         }
     }
@@ -69,24 +64,12 @@ impl Refused {
     pub fn is_stalled(&self) -> bool {
         match self {
             Self::Invalid(_) | Self::HubInvalid { .. } => true,
-            Self::DeviceMissing { .. } => false,
+            Self::Device(trouble) => trouble.is_stalled(),
             Self::Plan(reason) => {
                 matches!(reason, Reason::Conflict { .. } | Reason::NatsUnknown { .. })
             }
         }
     }
-}
-
-/// The device of a camera that needs one.
-pub fn device(run: &Run) -> Option<&str> {
-    run.camera
-        .spec
-        .source
-        .all()
-        .find_map(|source| match source {
-            Source::V4l2(v4l2) => Some(v4l2.device_selector.device_path.as_str()),
-            _ => None,
-        })
 }
 
 fn listed(problems: &[Problem]) -> String {

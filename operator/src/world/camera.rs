@@ -102,12 +102,18 @@ impl CameraObject {
 
     /// Whether a condition of its status is `True`.
     pub fn has(&self, condition: &str) -> bool {
-        let found = self
-            .status
-            .conditions
-            .iter()
-            .find(|found| found.type_ == condition);
-        found.is_some_and(|found| found.status == "True")
+        self.condition(condition) == Some("True")
+    }
+
+    /// Whether it can't have the device that it means.
+    pub fn is_without_device(&self) -> bool {
+        self.condition("DeviceReady") == Some("False")
+    }
+
+    fn condition(&self, kind: &str) -> Option<&str> {
+        let mut conditions = self.status.conditions.iter();
+        let found = conditions.find(|found| found.type_ == kind);
+        found.map(|found| found.status.as_str())
     }
 
     pub(super) fn has_same_spec(&self, other: &Self) -> bool {

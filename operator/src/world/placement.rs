@@ -13,7 +13,7 @@ pub struct Wishes {
 
 impl Wishes {
     /// Reads them from a pod.
-    pub(super) fn new(spec: &PodSpec) -> Self {
+    pub fn new(spec: &PodSpec) -> Self {
         Self {
             selector: spec.node_selector.clone().unwrap_or_default(),
             tolerations: spec.tolerations.clone().unwrap_or_default(),
@@ -41,16 +41,37 @@ impl Offer {
         }
     }
 
+    /// Whether it takes no new pods.
+    pub fn is_cordoned(&self) -> bool {
+        self.cordoned
+    }
+
     /// Whether it takes a pod with these wishes; whether there is room is the scheduler's to say.
     pub fn takes(&self, wishes: &Wishes) -> bool {
+        !self.cordoned && self.refuses(wishes).is_none()
+    }
+
+    /// What it minds of a pod with these wishes, for people, but for being cordoned.
+    pub fn refuses(&self, wishes: &Wishes) -> Option<String> {
         let mut selector = wishes.selector.iter();
-        let mut taints = self
-            .taints
-            .iter()
-            .filter(|taint| taint.effect != "PreferNoSchedule");
-        !self.cordoned
-            && selector.all(|(key, value)| self.labels.get(key) == Some(value))
-            && taints.all(|taint| wishes.tolerations.iter().any(|one| tolerates(one, taint)))
+        let missing = selector.find(|(key, value)| self.labels.get(*key) != Some(*value));
+        if let Some((key, value)) = missing {
+            return Some(format!("it has no label {key}={value}"));
+        }
+        let mut taints = self.taints.iter();
+        let minds = |taint: &&Taint| {
+            taint.effect != "PreferNoSchedule"
+                && !wishes.tolerations.iter().any(|one| tolerates(one, taint))
+        };
+        taints.find(minds).map(|taint| {
+            let value = taint.value.as_ref().filter(|value| !value.is_empty());
+            let value = value.map(|value| format!("={value}"));
+            let (key, effect) = (&taint.key, &taint.effect);
+            format!(
+                "the pod does not tolerate its taint {key}{}:{effect}",
+                value.unwrap_or_default()
+            )
+        })
     }
 }
 

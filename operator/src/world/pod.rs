@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodSpec, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use streamhub_plan::CameraKey;
 
 use super::placement::Wishes;
 use crate::names;
+
+/// Begins the kubelet's reason where it has fewer of a resource than the scheduler believed.
+const OUT_OF_DEVICES: &str = "OutOfstreamhub.dev/";
 
 /// What matters of a camera's pod.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -33,6 +36,11 @@ pub struct PodFacts {
     pub node: Option<String>,
     /// Which nodes it wants.
     pub wishes: Wishes,
+    /// The device that it asks for, by its resource.
+    pub device: Option<String>,
+    /// When its node would not have it, though the scheduler had put it there, UNIX milliseconds: a kubelet that has just
+    /// started looks at its pods before it knows of any device.
+    pub rejected: Option<u64>,
     /// Its address.
     pub ip: Option<String>,
     /// Whether the kubelet found it ready, and since when, UNIX milliseconds.
@@ -134,9 +142,11 @@ impl PodFacts {
                 owner: owner(&metadata),
                 marks: Marks::new(&metadata),
                 deleting_since: metadata.deletion_timestamp.as_ref().map(millis),
+                rejected: rejected(&metadata, &status),
                 uid: metadata.uid.unwrap_or_default(),
                 version: metadata.resource_version.unwrap_or_default(),
                 wishes: pod.spec.as_ref().map(Wishes::new).unwrap_or_default(),
+                device: pod.spec.as_ref().and_then(device),
                 node: pod.spec.and_then(|spec| spec.node_name),
                 container: Container::new(&status),
                 phase: status.phase.unwrap_or_default(),
@@ -155,6 +165,16 @@ impl PodFacts {
     /// Whether it has come to its end and will not run again.
     pub fn is_finished(&self) -> bool {
         matches!(self.phase.as_str(), "Failed" | "Succeeded")
+    }
+
+    /// Whether it is on the node of a device and has asked for it, and will not end by itself.
+    pub fn holds(&self, node: &str, resource: &str) -> bool {
+        !self.is_finished() && self.deleting_since.is_none() && self.wants(node, resource)
+    }
+
+    /// Whether it is on the node of a device and has asked for it.
+    pub fn wants(&self, node: &str, resource: &str) -> bool {
+        self.node.as_deref() == Some(node) && self.device.as_deref() == Some(resource)
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
@@ -207,6 +227,31 @@ impl Container {
             restarts: status.restart_count,
         }
     }
+}
+
+fn device(spec: &PodSpec) -> Option<String> {
+    let limits = spec
+        .containers
+        .iter()
+        .filter_map(|container| container.resources.as_ref()?.limits.as_ref());
+    let mut names = limits.flat_map(BTreeMap::keys);
+    names
+        .find(|name| name.starts_with(names::DEVICE_RESOURCE))
+        .cloned()
+}
+
+fn rejected(metadata: &ObjectMeta, status: &PodStatus) -> Option<u64> {
+    let reason = status.reason.as_deref()?;
+    let for_want_of_a_device =
+        reason == "UnexpectedAdmissionError" || reason.starts_with(OUT_OF_DEVICES);
+    if status.phase.as_deref() != Some("Failed") || !for_want_of_a_device {
+        return None;
+    }
+    // The kubelet writes no time of it; the API server keeps when it wrote the status last.
+    let fields = metadata.managed_fields.iter().flatten();
+    let written = fields.filter(|it| it.subresource.as_deref() == Some("status"));
+    let last = written.filter_map(|it| it.time.as_ref()).map(millis).max();
+    Some(last.unwrap_or_default())
 }
 
 fn owner(metadata: &ObjectMeta) -> Option<String> {

@@ -1,4 +1,4 @@
-use crate::samples::{camera, camera_at, hub, key, observe, on_node, pod_of, raw, running};
+use crate::samples::{camera, camera_at, device, hub, key, observe, on_node, pod_of, raw, running};
 use serde_json::json;
 
 use super::*;
@@ -117,4 +117,63 @@ fn one_that_is_not_valid_harms_no_other() {
         observed.verdict,
         crate::camera::verdict::Verdict::Run(_)
     ));
+}
+
+#[test]
+fn a_device_touches_whom_it_fits_and_the_first_and_last_touch_all_who_want_one() {
+    let by = |selector: &str| format!("source: {{v4l2: {{deviceSelector: {{{selector}}}}}}}");
+    let mut world = World::default();
+    world.set_camera(camera("other", "source: {test: {}}"), Told::Watch);
+    world.set_camera(camera("a", &by("serial: A1")), Told::Watch);
+    world.set_camera(camera("b", &by("serial: B2")), Told::Watch);
+    let plain = |serial: &str| device("n1", serial, json!({}));
+    let touched = world.set_device(plain("A1"), Told::Watch);
+    assert_eq!(names(&touched), ["a", "b"], "the first");
+    assert_eq!(names(&world.set_device(plain("B2"), Told::Watch)), ["b"]);
+    assert_eq!(
+        world.set_device(plain("B2"), Told::List),
+        Touched::default()
+    );
+    // What it offers is nothing to anybody here.
+    let formats = json!({"formats": [{"fourcc": "MJPG"}]});
+    let touched = world.set_device(device("n1", "B2", formats), Told::List);
+    assert_eq!(touched, Touched::default());
+    // Another camera that it fits, and so the one that it is taken from.
+    let touched = world.set_camera(camera("c", &by("vendor: 046d")), Told::Watch);
+    assert_eq!(names(&touched), ["a", "b", "c"]);
+    let touched = world.set_device(device("n1", "B2", json!({"state": "Absent"})), Told::List);
+    assert_eq!(names(&touched), ["a", "b", "c"]);
+    world.remove_camera(&key("c"), None);
+    // It became another one.
+    let identity = json!({"identity": {"bus": "usb", "serial": "A1", "path": "x"}});
+    let touched = world.set_device(device("n1", "B2", identity), Told::List);
+    assert_eq!(names(&touched), ["a", "b"]);
+    assert_eq!(names(&world.remove_device("n1-b2", None)), ["a"]);
+    assert_eq!(
+        names(&world.remove_device("n1-b2", None)),
+        Vec::<&str>::new()
+    );
+    assert_eq!(
+        names(&world.remove_device("n1-a1", None)),
+        ["a", "b"],
+        "the last"
+    );
+}
+
+#[test]
+fn a_node_touches_those_whose_devices_it_has() {
+    let mut world = World::default();
+    world.set_device(device("n1", "A1B2", json!({})), Told::Watch);
+    world.set_camera(camera("a", crate::samples::V4L2), Told::Watch);
+    let set = |world: &mut World, serials: &[&str]| {
+        names(&world.set_node(&crate::samples::node_with("n1", serials))).join(" ")
+    };
+    assert_eq!(set(&mut world, &[]), "a");
+    assert_eq!(set(&mut world, &[]), "");
+    assert_eq!(set(&mut world, &["A1B2"]), "a");
+    assert_eq!(
+        names(&world.set_node(&crate::samples::node("n2", Some(5)))),
+        Vec::<&str>::new()
+    );
+    assert_eq!(names(&world.remove_node("n1")), ["a"]);
 }

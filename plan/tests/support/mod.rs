@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use streamhub_crds::{Camera, NatsServer, NatsUrl, StreamHub, parse_camera, parse_hub};
-use streamhub_plan::{CameraKey, Facts, Input, Plan, plan};
+use streamhub_crds::{
+    Camera, DeviceIdentity, NatsServer, NatsUrl, StreamHub, parse_camera, parse_hub,
+};
+use streamhub_plan::{CameraKey, Device, Facts, Input, Plan, plan};
 
 /// A camera in `default`; `source` and `more` are flow mappings' insides.
 pub fn camera(name: &str, source: &str, more: &str) -> Camera {
@@ -58,6 +60,17 @@ pub fn planned_with(
     facts: &BTreeMap<CameraKey, Facts>,
     nats: Option<&NatsUrl>,
 ) -> Plan {
+    planned_by(cameras, hubs, facts, nats, None)
+}
+
+/// As of a body that looks for devices.
+pub fn planned_by(
+    cameras: &[Camera],
+    hubs: &[StreamHub],
+    facts: &BTreeMap<CameraKey, Facts>,
+    nats: Option<&NatsUrl>,
+    devices: Option<&BTreeMap<CameraKey, Device>>,
+) -> Plan {
     let own = nats.map(|url| NatsServer {
         url: Some(url.clone()),
         ..NatsServer::default()
@@ -67,5 +80,17 @@ pub fn planned_with(
         hubs,
         facts,
         nats: own.as_ref(),
+        devices,
     })
+}
+
+pub fn device(id: &str) -> Device {
+    Device {
+        id: id.into(),
+        node: "n1".into(),
+        path: "/dev/video0".into(),
+        resource: format!("streamhub.dev/cam-{id}"),
+        gid: 44,
+        identity: DeviceIdentity::default(),
+    }
 }

@@ -45,8 +45,35 @@ fn of_operator(reason: &str, camera: &Key, hub: &str) -> Option<(&'static str, S
             format!("{kubectl} edit hub {hub}; or nats.enabled or nats.url of the chart"),
         ),
         "DeviceMissing" => (
-            "no part of this installation brings capture devices to pods",
-            "streamhub up on the machine that has the device".to_owned(),
+            "there is no pod while the device is not plugged in; one is made as soon as a node has it",
+            format!("kubectl get videodevices -o wide; {edit}"),
+        ),
+        "DeviceAmbiguous" => (
+            "a selector must fit one device, or a camera might show another picture after each restart",
+            edit,
+        ),
+        "DeviceBusy" => (
+            "a capture device is given to one pod at a time",
+            "kubectl get videodevices; kubectl get pods -A | grep cam-".to_owned(),
+        ),
+        "DeviceNotAllowed" => (
+            "its VideoDevice names the namespaces that may use it",
+            "kubectl edit videodevice NAME, as an administrator".to_owned(),
+        ),
+        "DeviceUnsupported" => (
+            "the node agent can't make a camera of it",
+            "kubectl get videodevice NAME -o jsonpath='{.status.unsupported}'".to_owned(),
+        ),
+        "Unsupported" => ("a pod gets one capture device", edit),
+        "DeviceChanged" => (
+            "the pod opened what it was given and found another camera: the operator makes it anew once the node agent has \
+             told of the change",
+            format!("kubectl get videodevices -o wide; {kubectl} delete pod cam-{name}"),
+        ),
+        "NodeUnavailable" => (
+            "a device is where it is plugged in: its camera waits for that node",
+            "kubectl get nodes; kubectl get pods -A -l app.kubernetes.io/component=node-agent -o wide"
+                .to_owned(),
         ),
         "NameTaken" => (
             "the name of a camera's pod is its lock, and what others own is never touched",

@@ -4,7 +4,7 @@ use futures::future::join_all;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, CustomResourceExt as _};
 use serde_json::Value;
-use streamhub_crds::{Camera, GROUP, StreamHub, VERSION};
+use streamhub_crds::{Camera, GROUP, StreamHub, VERSION, VideoDevice};
 
 use super::seen;
 use crate::cluster::Cluster;
@@ -12,7 +12,8 @@ use crate::doctor::facts::{Definition, Found};
 
 /// Reads them; where that is not allowed, asks which kinds are served.
 pub async fn look(cluster: &Cluster) -> Vec<Definition> {
-    join_all([Camera::crd(), StreamHub::crd()].map(|own| one(cluster, own))).await
+    let ours = [Camera::crd(), StreamHub::crd(), VideoDevice::crd()];
+    join_all(ours.map(|own| one(cluster, own))).await
 }
 
 async fn one(cluster: &Cluster, own: CustomResourceDefinition) -> Definition {

@@ -27,12 +27,12 @@ pub fn open(path: &str) -> Result<Device, Fault> {
         format!(
             "{path}: the device captures no video (output, metadata and codec devices look alike)"
         ),
-        "take another /dev/videoN: v4l2-ctl --list-devices shows them; of a USB camera's two the first has the picture",
+        "take another /dev/videoN: streamhub devices shows them; of a USB camera's two the first has the picture",
     ))
 }
 
 /// What an error of opening or asking a device means.
-fn cannot_open(path: &str, error: &io::Error) -> Fault {
+pub fn cannot_open(path: &str, error: &io::Error) -> Fault {
     match error.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::NOENT | Errno::NODEV | Errno::NXIO) => missing(path),
         Some(Errno::ACCESS | Errno::PERM) => Fault::transient(
@@ -44,7 +44,7 @@ fn cannot_open(path: &str, error: &io::Error) -> Fault {
         Some(Errno::NOTTY | Errno::INVAL | Errno::NOTDIR) => Fault::transient(
             "NotCaptureDevice",
             format!("{path}: this is no V4L2 device"),
-            "take a /dev/videoN: v4l2-ctl --list-devices shows them",
+            "take a /dev/videoN: streamhub devices shows them",
         ),
         _ => Fault::transient(
             "CameraError",
@@ -59,7 +59,7 @@ pub fn missing(path: &str) -> Fault {
     Fault::transient(
         "DeviceMissing",
         format!("{path}: there is no such device"),
-        "plug the camera in, or correct spec.source.v4l2.deviceSelector.devicePath: ls -l /dev/v4l/by-id shows what is there",
+        "plug the camera in, or correct spec.source.v4l2.deviceSelector: streamhub devices shows what is there",
     )
 }
 
@@ -68,7 +68,7 @@ pub fn busy(path: &str) -> Fault {
     Fault::transient(
         "DeviceBusy",
         format!("{path}: another program captures from this device"),
-        "end the other program: fuser -v with the device's path names it",
+        "end the other program: streamhub devices names it",
     )
 }
 

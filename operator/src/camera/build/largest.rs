@@ -53,6 +53,8 @@ fn key() -> Value {
 /// Each kind of source, as large as it may be.
 fn sources() -> Vec<Value> {
     let clock = json!({"mode": "Arrival", "offset": "-9999.999ms"});
+    let device = json!({"serial": "\"".repeat(126), "vendor": "046d", "product": "0825", "usbPath": format!("1-{}", "1".repeat(61)),
+        "node": name(253, 0), "devicePath": format!("/dev/{}", "\"".repeat(250))});
     vec![
         json!({"rtsp": {"url": url("rtsps"), "transport": "udp", "credentialsSecretRef": secret(), "clock": clock}}),
         json!({"rtsp": {"urlSecretRef": key(), "transport": "udp", "credentialsSecretRef": secret()}}),
@@ -62,7 +64,7 @@ fn sources() -> Vec<Value> {
         json!({"file": {"uri": format!("s3://{}/{}", name(200, 0), WIDE.repeat(800)), "fps": RATE, "onEnd": "HoldLast",
             "credentialsSecretRef": secret(), "endpoint": format!("https://h/{}", WIDE.repeat(245))}}),
         json!({"test": {"fps": RATE, "width": 4096, "height": 4096}}),
-        json!({"v4l2": {"deviceSelector": {"devicePath": format!("/dev/{}", "\"".repeat(250))},
+        json!({"v4l2": {"deviceSelector": device,
             "mode": {"fourcc": "\"\"\"\"", "width": 4096, "height": 4096, "fps": RATE},
             "controls": map(64, token, &NUMBER.into())}}),
     ]

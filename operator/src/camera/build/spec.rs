@@ -3,23 +3,27 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, DownwardAPIVolumeFile, DownwardAPIVolumeSource,
-    EmptyDirVolumeSource, HTTPGetAction, KeyToPath, LocalObjectReference, ObjectFieldSelector,
+    Affinity, Capabilities, Container, ContainerPort, DownwardAPIVolumeFile,
+    DownwardAPIVolumeSource, EmptyDirVolumeSource, HTTPGetAction, KeyToPath, LocalObjectReference,
+    NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectFieldSelector,
     PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, Probe, ResourceRequirements,
     SeccompProfile, SecretVolumeSource, SecurityContext, Toleration, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use streamhub_crds::{LabelKey, PodSettings, Source};
-use streamhub_plan::{Run, SecretNeed};
+use streamhub_plan::{Device, Run, SecretNeed};
 
 use crate::names;
 use crate::settings::PodRecipe;
+use crate::world::Wishes;
 
 const CONFIG: &str = "/etc/streamhub/config";
 const SECRETS: &str = "/etc/streamhub/secrets";
 const MEDIA: &str = "/media";
 const CACHE: &str = "/var/cache/streamhub";
+/// Where the node agent has a pod's device put.
+const CAPTURE: &str = "/dev/streamhub/capture";
 const USER: i64 = 65_532;
 const GRACE_SECONDS: i64 = 10;
 
@@ -28,7 +32,8 @@ pub(super) fn pod_spec(run: &Run, recipe: &PodRecipe, incarnation: u64) -> PodSp
     let settings = run.camera.spec.pod.over(&recipe.defaults);
     let (volumes, mounts) = volumes(run).into_iter().unzip();
     PodSpec {
-        containers: vec![container(recipe, &settings, mounts, incarnation)],
+        containers: vec![container(run, recipe, &settings, mounts, incarnation)],
+        affinity: run.device.as_ref().map(|device| on_node(&device.node)),
         volumes: Some(volumes),
         restart_policy: Some("Always".to_owned()),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
@@ -38,6 +43,7 @@ pub(super) fn pod_spec(run: &Run, recipe: &PodRecipe, incarnation: u64) -> PodSp
             run_as_non_root: Some(true),
             run_as_user: Some(USER),
             run_as_group: Some(USER),
+            supplemental_groups: run.device.as_ref().and_then(group),
             fs_group: Some(USER),
             // A large claim is not walked through at every start.
             fs_group_change_policy: Some("OnRootMismatch".to_owned()),
@@ -54,13 +60,7 @@ pub(super) fn pod_spec(run: &Run, recipe: &PodRecipe, incarnation: u64) -> PodSp
                 .map(|name| LocalObjectReference { name: name.clone() })
                 .collect(),
         ),
-        node_selector: some_map(
-            settings
-                .node_selector
-                .iter()
-                .map(|(key, value)| (key.to_string(), value.to_string()))
-                .collect(),
-        ),
+        node_selector: some_map(node_selector(&settings)),
         tolerations: some(tolerations(&settings)),
         priority_class_name: settings
             .priority_class_name
@@ -75,6 +75,7 @@ pub(super) fn pod_spec(run: &Run, recipe: &PodRecipe, incarnation: u64) -> PodSp
 }
 
 fn container(
+    run: &Run,
     recipe: &PodRecipe,
     settings: &PodSettings,
     mounts: Vec<VolumeMount>,
@@ -84,7 +85,7 @@ fn container(
         name: names::CONTAINER.to_owned(),
         image: Some(recipe.image.clone()),
         image_pull_policy: Some(recipe.pull_policy.to_owned()),
-        args: Some(args(recipe, incarnation)),
+        args: Some(args(run, recipe, incarnation)),
         ports: Some(vec![ContainerPort {
             name: Some("http".to_owned()),
             container_port: i32::from(names::HTTP_PORT),
@@ -93,8 +94,8 @@ fn container(
         }]),
         volume_mounts: Some(mounts),
         resources: Some(ResourceRequirements {
-            requests: some_map(amounts(&settings.resources.requests)),
-            limits: some_map(amounts(&settings.resources.limits)),
+            requests: some_map(with_device(run, amounts(&settings.resources.requests))),
+            limits: some_map(with_device(run, amounts(&settings.resources.limits))),
             claims: None,
         }),
         security_context: Some(SecurityContext {
@@ -116,8 +117,8 @@ fn container(
     }
 }
 
-fn args(recipe: &PodRecipe, incarnation: u64) -> Vec<String> {
-    [
+fn args(run: &Run, recipe: &PodRecipe, incarnation: u64) -> Vec<String> {
+    let common = [
         ("--camera", format!("{CONFIG}/camera.yaml")),
         ("--hub", format!("{CONFIG}/hub.yaml")),
         ("--secrets", SECRETS.to_owned()),
@@ -127,9 +128,50 @@ fn args(recipe: &PodRecipe, incarnation: u64) -> Vec<String> {
         ("--incarnation", incarnation.to_string()),
         ("--log-format", "json".to_owned()),
         ("--on-permanent-error", "stay".to_owned()),
-    ]
-    .map(|(option, value)| format!("{option}={value}"))
-    .into()
+    ];
+    let all = common.into_iter().chain(
+        run.device
+            .iter()
+            .flat_map(|device| [("--capture-device", CAPTURE.to_owned()), promise(device)]),
+    );
+    all.map(|(option, value)| format!("{option}={value}"))
+        .collect()
+}
+
+/// The group that may open the device. On a node without udev that is root's, which no pod is let into.
+fn group(device: &Device) -> Option<Vec<i64>> {
+    (device.gid != 0).then(|| vec![device.gid.into()])
+}
+
+/// What the process looks for on the device that it was given. A container started again in its pod keeps the device
+/// number that it had, and another camera may have got that since.
+fn promise(device: &Device) -> (&'static str, String) {
+    // Plain data with string keys always have a form.
+    let identity = serde_json::to_string(&device.identity).unwrap_or_default();
+    // The kubelet puts variables into arguments.
+    ("--expect-device", identity.replace('$', "$$"))
+}
+
+/// Only on this node. By its name, as its labels are anybody's.
+fn on_node(node: &str) -> Affinity {
+    let name = NodeSelectorRequirement {
+        key: "metadata.name".to_owned(),
+        operator: "In".to_owned(),
+        values: Some(vec![node.to_owned()]),
+    };
+    let term = NodeSelectorTerm {
+        match_fields: Some(vec![name]),
+        match_expressions: None,
+    };
+    Affinity {
+        node_affinity: Some(NodeAffinity {
+            required_during_scheduling_ignored_during_execution: Some(NodeSelector {
+                node_selector_terms: vec![term],
+            }),
+            ..NodeAffinity::default()
+        }),
+        ..Affinity::default()
+    }
 }
 
 /// Volumes, and where each is mounted.
@@ -248,6 +290,22 @@ fn claim(run: &Run) -> Option<&str> {
         })
 }
 
+/// What a pod with these settings says of nodes.
+pub(super) fn wishes(settings: &PodSettings) -> Wishes {
+    Wishes::new(&PodSpec {
+        node_selector: Some(node_selector(settings)),
+        tolerations: Some(tolerations(settings)),
+        ..PodSpec::default()
+    })
+}
+
+fn node_selector(settings: &PodSettings) -> BTreeMap<String, String> {
+    let pairs = settings.node_selector.iter();
+    pairs
+        .map(|(key, value)| (key.to_string(), value.to_string()))
+        .collect()
+}
+
 fn tolerations(settings: &PodSettings) -> Vec<Toleration> {
     let one = |toleration: &streamhub_crds::Toleration| Toleration {
         key: toleration.key.as_ref().map(ToString::to_string),
@@ -264,6 +322,14 @@ fn amounts(amounts: &BTreeMap<LabelKey, streamhub_crds::Quantity>) -> BTreeMap<S
         (name.to_string(), Quantity(amount.to_string()))
     };
     amounts.iter().map(one).collect()
+}
+
+/// With the resource that stands for the device, of which there is one.
+fn with_device(run: &Run, mut amounts: BTreeMap<String, Quantity>) -> BTreeMap<String, Quantity> {
+    if let Some(device) = &run.device {
+        amounts.insert(device.resource.clone(), Quantity("1".to_owned()));
+    }
+    amounts
 }
 
 fn probe(path: &str, period: i32, timeout: i32, failures: i32) -> Probe {

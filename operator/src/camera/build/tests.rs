@@ -1,10 +1,10 @@
 use std::collections::BTreeSet;
 
 use kube::CustomResourceExt as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use streamhub_crds::Camera;
 
-use crate::samples::{camera, hub, pod_of, recipe, run};
+use crate::samples::{V4L2, camera, device, hub, node_with, observe, pod_of, recipe, run, run_of};
 use crate::world::{Told, World};
 
 use super::*;
@@ -12,13 +12,9 @@ use super::*;
 const FILE: &str = "source: {file: {uri: x.mp4}}";
 const TEST: &str = "source: {test: {}}";
 
-fn json(pod: &Pod) -> Value {
-    serde_json::to_value(pod).unwrap()
-}
-
 #[test]
 fn a_pod_may_do_as_little_as_it_can() {
-    let pod = json(&pod(&run(TEST), &recipe("1"), 7));
+    let pod = json!(pod(&run(TEST), &recipe("1"), 7));
     let spec = &pod["spec"];
     assert_eq!(spec["automountServiceAccountToken"], false);
     assert_eq!(spec["restartPolicy"], "Always");
@@ -55,7 +51,7 @@ fn a_pod_may_do_as_little_as_it_can() {
 fn only_the_keys_that_are_needed_are_mounted_and_none_must_be_there() {
     let spec =
         "source: {rtsp: {urlSecretRef: {name: a, key: url}, credentialsSecretRef: {name: b}}}";
-    let pod = json(&pod(&run(spec), &recipe("1"), 1));
+    let pod = json!(pod(&run(spec), &recipe("1"), 1));
     let secrets: Vec<&Value> = pod["spec"]["volumes"]
         .as_array()
         .unwrap()
@@ -81,7 +77,7 @@ fn only_the_keys_that_are_needed_are_mounted_and_none_must_be_there() {
 #[test]
 fn a_drain_finds_local_data_only_where_films_are_fetched() {
     let scratch = |spec: &str| {
-        let pod = json(&pod(&run(spec), &recipe("1"), 1));
+        let pod = json!(pod(&run(spec), &recipe("1"), 1));
         let volumes = pod["spec"]["volumes"].as_array().unwrap().clone();
         volumes.iter().any(|volume| !volume["emptyDir"].is_null())
     };
@@ -102,7 +98,7 @@ fn documents_travel_as_annotations_that_the_process_reads_as_files() {
         streamhub_crds::spec_hash(&camera.spec, &hub.spec),
         annotations[names::CONFIG_HASH]
     );
-    let files = &json(&pod)["spec"]["volumes"][0]["downwardAPI"]["items"];
+    let files = &json!(pod)["spec"]["volumes"][0]["downwardAPI"]["items"];
     assert_eq!(
         files[0]["fieldRef"]["fieldPath"],
         "metadata.annotations['streamhub.dev/camera']"
@@ -129,7 +125,7 @@ fn what_a_camera_says_of_its_pod_wins_over_what_the_installation_says() {
         .camera
         .spec
         .pod;
-    let pod = json(&pod(
+    let pod = json!(pod(
         &run("source: {test: {}}, pod: {resources: {requests: {cpu: 2}}}"),
         &recipe,
         1,
@@ -142,10 +138,113 @@ fn what_a_camera_says_of_its_pod_wins_over_what_the_installation_says() {
     let limits = &pod["spec"]["containers"][0]["resources"]["limits"];
     assert_eq!(
         limits,
-        &serde_json::json!({"memory": "1Gi"}),
+        &json!({"memory": "1Gi"}),
         "no request is above a limit that somebody else set"
     );
     assert_eq!(pod["spec"]["priorityClassName"], "low");
+}
+
+/// What should run of a camera whose device is there.
+fn device_run(changes: Value) -> Run {
+    let mut world = World::default();
+    world.set_node(&node_with("n1", &["A1B2"]));
+    world.set_device(device("n1", "A1B2", changes), Told::Watch);
+    world.set_camera(camera("door", V4L2), Told::Watch);
+    run_of(&observe(&world, "door")).clone()
+}
+
+#[test]
+fn no_pod_is_in_the_group_of_root() {
+    let run = device_run(json!({"gid": 0}));
+    let pod = json!(pod(&run, &recipe("1"), 1));
+    let security = &pod["spec"]["securityContext"];
+    assert!(security.get("supplementalGroups").is_none(), "{security}");
+}
+
+#[test]
+fn a_pod_asks_for_its_device_on_its_node_and_knows_what_it_was_promised() {
+    let run = device_run(json!({}));
+    let before = json!(pod(&self::run(TEST), &recipe("1"), 1));
+    let after = json!(pod(&run, &recipe("1"), 1));
+    let spec = &after["spec"];
+    let container = &spec["containers"][0];
+    for kind in ["requests", "limits"] {
+        assert_eq!(container["resources"][kind]["streamhub.dev/cam-a1b2"], "1");
+    }
+    let terms = &spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    assert_eq!(
+        terms["nodeSelectorTerms"],
+        json!([{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]}])
+    );
+    assert_eq!(spec["securityContext"]["supplementalGroups"], json!([44]));
+    let args: Vec<&str> = container["args"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    assert!(
+        args.contains(&"--capture-device=/dev/streamhub/capture"),
+        "{args:?}"
+    );
+    let promise = args
+        .iter()
+        .find_map(|arg| arg.strip_prefix("--expect-device="));
+    let promise: streamhub_crds::DeviceIdentity = serde_json::from_str(promise.unwrap()).unwrap();
+    assert_eq!(promise.serial.as_deref(), Some("A1B2"));
+    // No more than any other camera's pod: the level "restricted" still holds.
+    let mut without = after.clone();
+    without["spec"]["securityContext"]["supplementalGroups"].take();
+    let mut plain = before["spec"]["securityContext"].clone();
+    plain["supplementalGroups"].take();
+    assert_eq!(without["spec"]["securityContext"], plain);
+    assert_eq!(
+        container["securityContext"],
+        before["spec"]["containers"][0]["securityContext"]
+    );
+    let kinds = |pod: &Value| -> Vec<String> {
+        let volumes = pod["spec"]["volumes"].as_array().unwrap().iter();
+        volumes.map(|volume| volume["name"].to_string()).collect()
+    };
+    assert_eq!(kinds(&after), kinds(&before), "no volume brings a device");
+}
+
+#[test]
+fn what_a_device_says_of_itself_is_no_variable() {
+    let identity = json!({"bus": "usb", "serial": "$(HOME) $$a", "path": "usb-1-1:1.0"});
+    let mut world = World::default();
+    world.set_node(&node_with("n1", &["A1B2"]));
+    world.set_device(
+        device("n1", "A1B2", json!({"identity": identity})),
+        Told::Watch,
+    );
+    world.set_camera(
+        camera("door", "source: {v4l2: {deviceSelector: {node: n1}}}"),
+        Told::Watch,
+    );
+    let pod = json!(pod(run_of(&observe(&world, "door")), &recipe("1"), 1));
+    let args = pod["spec"]["containers"][0]["args"].to_string();
+    assert!(args.contains("$$(HOME) $$$$a"), "{args}");
+}
+
+#[test]
+fn a_device_in_another_place_needs_another_pod_and_a_selector_in_other_words_does_not() {
+    let hash = |run: &Run| wanted(run, &recipe("1")).pod_hash;
+    let plain = hash(&device_run(json!({})));
+    assert_eq!(
+        hash(&device_run(json!({"registeredAt": "2027-01-01T00:00:00Z"}))),
+        plain
+    );
+    let moved = json!({"devicePath": "/dev/video1"});
+    assert_ne!(hash(&device_run(moved)), plain);
+    let mut world = World::default();
+    world.set_node(&node_with("n1", &["A1B2"]));
+    world.set_device(device("n1", "A1B2", json!({})), Told::Watch);
+    world.set_camera(
+        camera("door", "source: {v4l2: {deviceSelector: {usbPath: 1-1}}}"),
+        Told::Watch,
+    );
+    assert_eq!(hash(run_of(&observe(&world, "door"))), plain);
 }
 
 /// Fields that only matter in a cluster: each needs another pod. All others are the plan's, in its own table.

@@ -6,7 +6,10 @@ use serde_json::json;
 use streamhub_wire::status::CameraStatus as Said;
 
 use crate::camera::refusal::Refusal;
-use crate::samples::{camera, camera_at, node, observe, on_node, pod_of, running, with_status};
+use crate::samples::{
+    V4L2, camera, camera_at, device, key, node, node_with, observe, on_node, pod_of, running,
+    with_status,
+};
 use crate::world::{Told, World};
 
 use super::*;
@@ -230,7 +233,9 @@ fn a_camera_that_may_not_run_says_why() {
     world.set_camera(camera_at("door", device, 2, 2), Told::Watch);
     let drawn = self::drawn(&world, &Memory::default());
     assert_eq!(short(&drawn), ("Pending", "DeviceMissing", false, false));
-    assert!(drawn.not_accepted.is_none() && drawn.no_device.is_some());
+    assert!(
+        drawn.not_accepted.is_none() && matches!(drawn.device, Some((false, "DeviceMissing", _)))
+    );
 
     world.set_camera(
         camera_at("door", "enabled: false, source: {test: {}}", 3, 3),
@@ -255,6 +260,77 @@ fn a_mistake_is_named_by_its_field_as_validate_names_it() {
     );
     assert!(
         drawn.message.starts_with("spec.source.test.fps: 500: "),
+        "{}",
+        drawn.message
+    );
+}
+
+#[test]
+fn a_camera_with_a_device_says_whether_it_has_it() {
+    let mut world = World::default();
+    world.set_camera(camera("door", V4L2), Told::Watch);
+    world.set_node(&node_with("n1", &["A1B2", "B2"]));
+    world.set_device(device("n1", "A1B2", json!({})), Told::Watch);
+    let pod = on_node(running(pod_of(&world, "door", "1"), true), "n1");
+    world.set_pod(pod, Told::Watch);
+    let of = |world: &World| {
+        let drawn = drawn(world, &Memory::default());
+        let (ready, reason, text) = drawn.device.clone().expect("it means a device");
+        (drawn, ready, reason, text)
+    };
+    let (drawn, ready, reason, text) = of(&world);
+    assert_eq!(short(&drawn), ("Streaming", "", true, false));
+    assert_eq!((ready, reason), (true, "DeviceReady"));
+    assert!(text.contains("/dev/video0 of node n1"), "{text}");
+
+    // What it would not get again, it keeps.
+    let vendor = "source: {v4l2: {deviceSelector: {vendor: 046d}}}";
+    world.set_camera(camera_at("door", vendor, 2, 2), Told::Watch);
+    world.set_device(device("n1", "B2", json!({})), Told::Watch);
+    let (drawn, ready, reason, text) = of(&world);
+    assert_eq!(short(&drawn), ("Streaming", "DeviceAmbiguous", true, false));
+    assert_eq!((ready, reason), (false, "DeviceAmbiguous"));
+    assert!(
+        text.contains("n1-a1b2 (") && text.contains("n1-b2 ("),
+        "{text}"
+    );
+    world.remove_pod(&key("door"), None);
+    assert_eq!(
+        short(&of(&world).0),
+        ("Pending", "DeviceAmbiguous", false, true)
+    );
+
+    world.set_camera(camera_at("door", V4L2, 3, 3), Told::Watch);
+    world.set_device(device("n1", "A1B2", json!({"state": "Absent"})), Told::List);
+    assert_eq!(
+        short(&of(&world).0),
+        ("Pending", "DeviceMissing", false, false)
+    );
+    let two = "source: {v4l2: {deviceSelector: {serial: A1B2}}, fallbacks: [{v4l2: {deviceSelector: {serial: B2}}}]}";
+    world.set_camera(camera_at("door", two, 4, 4), Told::Watch);
+    let (drawn, ..) = of(&world);
+    assert_eq!(short(&drawn), ("Refused", "Unsupported", false, true));
+    assert!(drawn.not_accepted.is_some());
+    let off = format!("enabled: false, {V4L2}");
+    world.set_camera(camera_at("door", &off, 5, 5), Told::Watch);
+    assert_eq!(short(&of(&world).0), ("Disabled", "Disabled", false, false));
+    world.set_camera(camera_at("door", "source: {test: {}}", 6, 6), Told::Watch);
+    assert_eq!(self::drawn(&world, &Memory::default()).device, None);
+}
+
+#[test]
+fn the_node_of_a_device_is_waited_for() {
+    let mut world = World::default();
+    world.set_camera(camera("door", V4L2), Told::Watch);
+    world.set_node(&node_with("n1", &["A1B2"]));
+    world.set_device(device("n1", "A1B2", json!({})), Told::Watch);
+    let pod = on_node(running(pod_of(&world, "door", "1"), true), "n1");
+    world.set_pod(pod, Told::Watch);
+    world.set_node(&node("n1", Some(600)));
+    let drawn = drawn(&world, &Memory::default());
+    assert_eq!(short(&drawn), ("Unknown", "NodeUnavailable", false, false));
+    assert!(
+        drawn.message.contains("node n1 is not ready"),
         "{}",
         drawn.message
     );

@@ -150,3 +150,18 @@ fn who_was_told_to_wait_is_woken_each_in_turn() {
     assert_eq!(rollout.next(&world), [key("cam3")]);
     assert!(rollout.next(&world).is_empty());
 }
+
+#[test]
+fn a_camera_whose_device_was_pulled_out_holds_nobody_up() {
+    let mut world = fleet(3);
+    let mut rollout = Rollout::default();
+    assert_eq!(ask(&mut rollout, &world, "cam0"), OPEN);
+    world.remove_pod(&key("cam0"), None);
+    assert_eq!(ask(&mut rollout, &world, "cam1"), Gate::Full);
+    let mut camera = camera("cam0", "source: {test: {}}");
+    camera.metadata.resource_version = Some("2".to_owned());
+    camera.data["status"] = json!({"state": "Pending", "conditions": [{"type": "DeviceReady", "status": "False",
+        "reason": "DeviceMissing", "message": "", "lastTransitionTime": "2026-11-21T00:00:00Z"}]});
+    world.set_camera(camera, Told::Watch);
+    assert_eq!(ask(&mut rollout, &world, "cam1"), OPEN);
+}

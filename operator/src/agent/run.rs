@@ -1,0 +1,270 @@
+//! Wires the node agent together and runs it to its end.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use streamhub_devices::{Discovery, Scan, TrustSysfs, Unreadable, V4l2, Watch};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::acceleration::Acceleration;
+use super::args::Args;
+use super::cameras::Cameras;
+use super::holders;
+use super::kubelet::Kubelet;
+use super::metrics::Metrics;
+use super::patience::{Impatient, Patience};
+use super::registration::{Claim, Ground, claim, clear};
+use super::report::{Picture, Place};
+use super::writer::{Objects, Writer};
+use crate::client::Clients;
+use crate::http::{Pages, routes};
+use crate::process::stop_at_a_signal;
+
+/// For the objects of an earlier agent, which tell the ids that devices had. Pods do not wait for longer than this.
+const REMEMBER: Duration = Duration::from_secs(15);
+/// For the kubelet, before something is said of devices: one that a pod has is not to be called free in between.
+const FIRST_WORD: Duration = Duration::from_secs(3);
+/// A kubelet that is away for so long is somewhere else.
+const MISSED: Duration = Duration::from_secs(30);
+/// Between looks whether another agent has ended.
+const CLAIM_AGAIN: Duration = Duration::from_secs(1);
+
+/// Looks that hang for so long do not end by themselves: what restarts the pod is seen by people.
+const BLIND_FOR: Duration = Duration::from_mins(5);
+
+/// When the newest look ended.
+type Finished = Arc<Mutex<Instant>>;
+
+fn is_recent(finished: &Finished) -> bool {
+    let finished = finished.lock().unwrap_or_else(PoisonError::into_inner);
+    finished.elapsed() < BLIND_FOR
+}
+
+/// Runs until it is told to end.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let place = Place {
+        node: args.node.clone(),
+        boot_id: boot_id(&args.boot_id_file)?,
+    };
+    let (clients, _) = Clients::infer().await.context("no way to the API server")?;
+    let listen = args.listen();
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("--listen {listen}: cannot listen there"))?;
+    let metrics = Arc::new(Metrics::default());
+    let (ready, ready_seen) = watch::channel(false);
+    let figures = Arc::clone(&metrics);
+    let finished = Finished::new(Mutex::new(Instant::now()));
+    let newest = Arc::clone(&finished);
+    let pages = Pages {
+        alive: Arc::new(move || is_recent(&newest)),
+        render: Arc::new(move || figures.render()),
+        ready: ready_seen,
+        waiting: "the devices, the API server or the kubelet are being waited for; the log says more\n",
+    };
+    tokio::spawn(async move { axum::serve(listener, routes(pages)).await });
+    let mut stop = stop_at_a_signal()?;
+
+    let (picture, pictured) = watch::channel(None);
+    let writer = Writer::new(
+        clients.requests.clone(),
+        place.label(),
+        pictured,
+        Arc::clone(&metrics),
+    );
+    let objects = writer.objects();
+    let writing = tokio::spawn(writer.run(clients.watches.clone()));
+    let looking = look(&args, place, metrics, objects, picture, ready, finished);
+    tokio::select! {
+        ended = looking => ended,
+        _ = writing => anyhow::bail!("the watch of VideoDevices has ended; start again"),
+        _ = stop.wait_for(|stop| *stop) => Ok(()),
+    }
+}
+
+/// Looks at the devices of the node for ever, and offers them.
+async fn look(
+    args: &Args,
+    place: Place,
+    metrics: Arc<Metrics>,
+    mut objects: watch::Receiver<Objects>,
+    picture: watch::Sender<Option<Picture>>,
+    ready: watch::Sender<bool>,
+    finished: Finished,
+) -> anyhow::Result<()> {
+    let kubelet = Kubelet::at(&args.kubelet_dir);
+    let _claim = claimed(&kubelet, &finished).await;
+    clear(&kubelet);
+    let starts = kubelet.follow();
+    tokio::spawn(say_where_a_kubelet_is_missed(
+        kubelet.clone(),
+        starts.clone(),
+    ));
+    let (given, registered) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (held, mut holders) = watch::channel(None);
+    let following = holders::follow(
+        kubelet.clone(),
+        Arc::clone(&given),
+        Arc::clone(&metrics),
+        held,
+    );
+    tokio::spawn(following);
+    let ground = Ground {
+        kubelet,
+        starts: starts.clone(),
+        given,
+        registered: Arc::clone(&registered),
+        metrics: Arc::clone(&metrics),
+    };
+
+    let listed = objects.wait_for(Option::is_some);
+    let listed = tokio::time::timeout(REMEMBER, listed).await;
+    let known = listed.ok().and_then(|listed| listed.ok()?.clone());
+    if known.is_none() {
+        tracing::warn!("the API server does not say what was here before; beginning without");
+    }
+    let mut cameras = Cameras::new(place, ground.clone(), &known.unwrap_or_default());
+    let mut acceleration = Acceleration::new(&args.dev_dir, args.accelerated_pods, ground);
+    let mut scanner = Scanner::new(args, Arc::clone(&metrics), finished);
+    let plugs = Watch::new(&args.dev_dir);
+    let mut looked = false;
+    let silent_until = Instant::now() + FIRST_WORD;
+    loop {
+        if let Some(scan) = scanner.scan().await {
+            cameras.set(scan);
+            acceleration.look(cameras.nodes()).await;
+            looked = true;
+        }
+        // Devices come and go more rarely than what is said of them changes.
+        let mut changed = std::pin::pin!(plugs.changed());
+        loop {
+            let held = holders.borrow_and_update().clone();
+            let silent = Instant::now() < silent_until;
+            let all_said = held.is_some() && cameras.are_registered();
+            let now = cameras.picture(&held.unwrap_or_default());
+            metrics.count(now.present.values().map(|status| status.state));
+            if looked && (all_said || !silent) {
+                picture.send_if_modified(|known| {
+                    let other = known.as_ref() != Some(&now);
+                    *known = Some(now);
+                    other
+                });
+            }
+            let is_ready = looked && objects.borrow().is_some() && starts.borrow().is_some();
+            ready.send_replace(is_ready);
+            tokio::select! {
+                () = &mut changed => break,
+                () = registered.notified() => {}
+                changed = holders.changed() => changed.context("nobody asks the kubelet any more; start again")?,
+                () = tokio::time::sleep_until(silent_until), if silent => {}
+            }
+        }
+    }
+}
+
+/// Asks drivers, which may take their time.
+struct Scanner {
+    discovery: Arc<Discovery>,
+    metrics: Arc<Metrics>,
+    /// What was said of nodes that do not answer.
+    said: BTreeSet<String>,
+    patience: Patience<std::io::Result<Scan>>,
+    finished: Finished,
+}
+
+impl Scanner {
+    fn new(args: &Args, metrics: Arc<Metrics>, finished: Finished) -> Self {
+        Self {
+            discovery: Arc::new(if args.trust_sysfs {
+                Discovery::new(&args.sys_dir, &args.dev_dir, TrustSysfs)
+            } else {
+                Discovery::new(&args.sys_dir, &args.dev_dir, V4l2)
+            }),
+            metrics,
+            said: BTreeSet::new(),
+            patience: Patience::default(),
+            finished,
+        }
+    }
+
+    /// What is there; `None` where nobody can say.
+    async fn scan(&mut self) -> Option<Scan> {
+        let discovery = Arc::clone(&self.discovery);
+        let looked = self.patience.run(move || discovery.scan()).await;
+        let scan = match looked {
+            Err(hanging @ (Impatient::Slow(_) | Impatient::Hangs)) => {
+                self.metrics.failed("discovery");
+                if hanging.is_news() {
+                    let path = self.discovery.asking();
+                    tracing::error!(path, error = %hanging, "capture devices cannot be looked for");
+                }
+                return None;
+            }
+            ended => ended,
+        };
+        *self.finished.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        let (scan, troubles) = match scan {
+            Ok(Ok(scan)) => {
+                let trouble = |one: &Unreadable| {
+                    format!("{} ({}): {}", one.found.dev_path, one.found.card, one.error)
+                };
+                let troubles = scan.unreadable.iter().map(trouble).collect();
+                (Some(scan), troubles)
+            }
+            Ok(Err(error)) => (None, BTreeSet::from([error.to_string()])),
+            Err(error) => (None, BTreeSet::from([error.to_string()])),
+        };
+        for trouble in &troubles {
+            self.metrics.failed("discovery");
+            if !self.said.contains(trouble) {
+                tracing::warn!(
+                    error = trouble,
+                    "a device does not answer; one that did stays as it was"
+                );
+            }
+        }
+        self.said = troubles;
+        scan
+    }
+}
+
+async fn claimed(kubelet: &Kubelet, finished: &Finished) -> Claim {
+    let mut told = false;
+    loop {
+        if let Some(claim) = claim(kubelet) {
+            return claim;
+        }
+        if !told {
+            tracing::error!(
+                "another node agent serves this kubelet; waiting for its end: set nodeAgent.enabled in one release of the chart only"
+            );
+        }
+        told = true;
+        tokio::time::sleep(CLAIM_AGAIN).await;
+        *finished.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+async fn say_where_a_kubelet_is_missed(
+    kubelet: Kubelet,
+    mut starts: watch::Receiver<Option<super::kubelet::Start>>,
+) {
+    let there = starts.wait_for(Option::is_some);
+    if tokio::time::timeout(MISSED, there).await.is_err() {
+        let socket = kubelet.registration().display();
+        tracing::error!(
+            %socket,
+            "no kubelet is there; name the folder of its files by --kubelet-dir, which is nodeAgent.kubeletDir of the chart"
+        );
+    }
+}
+
+fn boot_id(file: &std::path::Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("--boot-id-file {}: cannot be read", file.display()))?;
+    Ok(text.trim().to_owned())
+}
