@@ -10,14 +10,33 @@ cluster_states=$cluster_cache/states
 pause_image=localhost/pause:1
 
 nodes=(n1 n2)
+# Nodes that are virtual machines with a kernel of their own; they join when "ctl start" boots them.
+machines=(vm1)
 plane=(etcd apiserver controllers scheduler dns)
 
 # A network of its own: these addresses exist inside the cluster's namespaces only.
 plane_address=10.99.0.1
 service_range=10.96.0.0/16
 dns_address=10.96.0.10
-node_address() { printf '10.99.0.1%d' "${1#n}"; }
-pod_range() { printf '10.244.%d.0/24' "${1#n}"; }
+node_address() { printf '10.99.0.%d' "$(node_number "$1")"; }
+pod_range() { printf '10.244.%d.0/24' "$(node_number "$1")"; }
+node_number() {
+    case $1 in
+        vm*) echo $((20 + ${1#vm})) ;;
+        *) echo $((10 + ${1#n})) ;;
+    esac
+}
+# A node's end on the bridge.
+link_of() {
+    case $1 in
+        vm*) echo "tap-$1" ;;
+        *) echo "veth-$1" ;;
+    esac
+}
+# The commands of "ctl exec" reach a virtual machine there.
+machine_port=7000
+# Kernel, first files and modules of the virtual machines.
+machine_files=${STREAMHUB_CACHE:-$HOME/.cache/streamhub}/vm
 
 say() { printf 'cluster: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }

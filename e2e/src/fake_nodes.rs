@@ -57,7 +57,8 @@ impl FakeNodes {
         let (key, value) = LABEL.split_once('=').unwrap_or((LABEL, ""));
         let mut documents = String::new();
         for number in 1..=pods.div_ceil(PODS) {
-            let room = format!("{{cpu: 1000, memory: 4Ti, pods: {PODS}}}");
+            // The chart's node agent is on every node.
+            let room = format!("{{cpu: 1000, memory: 4Ti, pods: {}}}", PODS + 1);
             writeln!(
                 documents,
                 "---\n{{apiVersion: v1, kind: Node, metadata: {{name: fake-{number}, \

@@ -57,16 +57,22 @@ impl Faults {
     /// SIGKILL to the one process of a node whose command line has this text.
     pub fn kill_process(&self, node: &str, text: &str) -> Result<()> {
         self.ctl(&["exec", node, "pkill", "-KILL", "-f", "--", text])
+            .map(drop)
     }
 
     /// Gives an image of every node a second name.
     pub fn tag_image(&self, image: &str, name: &str) -> Result<()> {
-        self.ctl(&["tag", image, name])
+        self.ctl(&["tag", image, name]).map(drop)
     }
 
     /// Gives every node the image of this archive.
     pub fn load_image(&self, archive: &Path) -> Result<()> {
-        self.ctl(&["load", &archive.to_string_lossy()])
+        self.ctl(&["load", &archive.to_string_lossy()]).map(drop)
+    }
+
+    /// Runs a shell command as root in a node; what it wrote.
+    pub fn exec(&self, node: &str, script: &str) -> Result<String> {
+        self.ctl(&["exec", node, "bash", "-euc", script])
     }
 
     fn harm(&self, verb: &str, undo: &'static str, part: &str) -> Result<Harm> {
@@ -78,8 +84,8 @@ impl Faults {
         })
     }
 
-    fn ctl(&self, arguments: &[&str]) -> Result<()> {
-        finish(Command::new(&self.ctl).args(arguments), "").map(drop)
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> Result<String> {
+        finish(Command::new(&self.ctl).args(arguments), "")
     }
 }
 
@@ -100,7 +106,7 @@ impl Harm {
 
     fn undo(&mut self) -> Result<()> {
         match self.undo.take() {
-            Some(verb) => self.faults.ctl(&[verb, &self.part]),
+            Some(verb) => self.faults.ctl(&[verb, &self.part]).map(drop),
             None => Ok(()),
         }
     }

@@ -10,6 +10,9 @@ use crate::{Cluster, Faults, Namespace};
 
 /// The namespace that the chart is installed in.
 pub const SYSTEM: &str = "streamhub-system";
+/// What a test says that wants capture devices. Without it the whole chart meets Pod Security's level "restricted", which
+/// its namespace then enforces.
+pub const WITH_DEVICES: &str = "nodeAgent.enabled=true";
 
 /// A cluster has one installation at a time. Who changes it, or does harm to what others need, is alone.
 static TURN: RwLock<()> = RwLock::new(());
@@ -83,10 +86,22 @@ impl Installation {
         if let Some(file) = &own {
             arguments.extend(["--values", file]);
         }
+        arguments.extend(["--set", "nodeAgent.enabled=false"]);
         for value in values {
             arguments.extend(["--set", value]);
         }
+        self.enforce(if values.contains(&WITH_DEVICES) {
+            "privileged"
+        } else {
+            "restricted"
+        })?;
         self.cluster.helm(&arguments).map(drop)
+    }
+
+    fn enforce(&self, level: &str) -> Result<()> {
+        let label = format!("pod-security.kubernetes.io/enforce={level}");
+        let arguments = ["label", "namespace", SYSTEM, "--overwrite", &label];
+        self.cluster.kubectl(&arguments).map(drop)
     }
 
     /// `helm test`: what it printed.

@@ -5,13 +5,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use streamhub_e2e::{Cluster, Installation, Namespace};
+use streamhub_e2e::{Cluster, Installation, Namespace, WITH_DEVICES};
 use streamhub_testkit::{eventually, repository};
 
 const OPERATOR: &str = "--as=system:serviceaccount:streamhub-system:streamhub-operator";
+const NODE_AGENT: &str = "--as=system:serviceaccount:streamhub-system:streamhub-node-agent";
 
 /// Whether the operator may do what two words say, such as `patch cameras/status`.
 fn may(cluster: &Cluster, what: &str, namespace: &str) -> Result<bool> {
+    whether(cluster, OPERATOR, what, namespace)
+}
+
+fn whether(cluster: &Cluster, who: &str, what: &str, namespace: &str) -> Result<bool> {
     let (verb, resource) = what.split_once(' ').context("a verb and a resource")?;
     // For kubectl, what follows a slash is an object's name.
     let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
@@ -24,7 +29,7 @@ fn may(cluster: &Cluster, what: &str, namespace: &str) -> Result<bool> {
         &subresource,
         "-n",
         namespace,
-        OPERATOR,
+        who,
     ];
     // "no" is also an exit code.
     Ok(cluster.kubectl(&question).is_ok())
@@ -33,11 +38,17 @@ fn may(cluster: &Cluster, what: &str, namespace: &str) -> Result<bool> {
 #[test]
 fn the_operator_may_do_what_it_must_and_nothing_else() -> Result<()> {
     let cluster = Cluster::here()?;
-    let installation = Installation::install(&cluster, &[])?;
+    let installation = Installation::install(&cluster, &["nodeAgent.enabled=true"])?;
     let inside = Namespace::create(&cluster, "inside")?;
     let outside = Namespace::create(&cluster, "outside")?;
     let (inside, outside) = (inside.name(), outside.name());
-    for needed in ["create pods", "patch cameras/status", "watch nodes"] {
+    let needed = [
+        "create pods",
+        "patch cameras/status",
+        "watch nodes",
+        "watch videodevices",
+    ];
+    for needed in needed {
         ensure!(may(&cluster, needed, outside)?, "may not {needed}");
     }
     let refused = [
@@ -47,6 +58,7 @@ fn the_operator_may_do_what_it_must_and_nothing_else() -> Result<()> {
         "patch cameras",
         "create pods/exec",
         "delete nodes",
+        "patch videodevices",
     ];
     for refused in refused {
         ensure!(!may(&cluster, refused, outside)?, "may {refused}");
@@ -64,6 +76,56 @@ fn the_operator_may_do_what_it_must_and_nothing_else() -> Result<()> {
             "may {refused} where it was not chosen"
         );
     }
+    Ok(())
+}
+
+#[test]
+fn devices_are_given_to_pods_of_cameras_only_and_described_by_their_own_node() -> Result<()> {
+    let cluster = Cluster::here()?;
+    let _installation = Installation::install(&cluster, &[WITH_DEVICES])?;
+    let namespace = Namespace::create(&cluster, "curious")?;
+    let pod = |resource: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: peeps}}, spec: {{automountServiceAccountToken: false, \
+             securityContext: {{runAsNonRoot: true, runAsUser: 1000, seccompProfile: {{type: RuntimeDefault}}}}, \
+             containers: [{{name: a, image: none, resources: {{limits: {{{resource}: 1}}}}, \
+             securityContext: {{allowPrivilegeEscalation: false, capabilities: {{drop: [ALL]}}}}}}]}}}}"
+        )
+    };
+    for resource in [
+        "streamhub.dev/cam-0123456789",
+        "streamhub.dev/dri",
+        "streamhub.dev/m2m",
+    ] {
+        let refused = cluster.create(namespace.name(), &pod(resource));
+        let words = refused.err().context("a pod got a device")?.to_string();
+        ensure!(words.contains("for pods of Cameras only"), "{words}");
+    }
+    cluster.create(namespace.name(), &pod("cpu"))?;
+
+    for needed in ["create videodevices", "patch videodevices/status"] {
+        let may = whether(&cluster, NODE_AGENT, needed, namespace.name())?;
+        ensure!(may, "a node agent may not {needed}");
+    }
+    for refused in [
+        "list pods",
+        "get secrets",
+        "get nodes",
+        "list cameras",
+        "create pods",
+    ] {
+        let may = whether(&cluster, NODE_AGENT, refused, namespace.name())?;
+        ensure!(!may, "a node agent may {refused}");
+    }
+    // A token that is of no pod is of no node.
+    let device =
+        "{apiVersion: streamhub.dev/v1alpha1, kind: VideoDevice, metadata: {name: n1-0123456789}}";
+    let path = std::env::temp_dir().join(format!("device-{}.yaml", std::process::id()));
+    fs::write(&path, device)?;
+    let refused = cluster.kubectl(&["create", "-f", &path.to_string_lossy(), NODE_AGENT]);
+    fs::remove_file(&path)?;
+    let words = refused.err().context("somebody made a device")?.to_string();
+    ensure!(words.contains("of an unknown node"), "{words}");
     Ok(())
 }
 

@@ -93,7 +93,7 @@ impl Sample {
 pub fn groups() -> Vec<Group> {
     // Two cameras on one device are in conflict.
     let cameras = [of_the_camera(), of_sources(), of_devices(10)].concat();
-    let fallbacks: Vec<Group> = [of_sources(), of_devices(20)]
+    let fallbacks: Vec<Group> = [of_sources(), of_devices(30)]
         .concat()
         .into_iter()
         .map(Group::into_fallback)
@@ -300,8 +300,13 @@ fn of_devices(first: usize) -> Vec<Group> {
     [
         (
             "source.v4l2.deviceSelector.devicePath",
-            json!(path(first + 9)),
+            json!(path(first + 19)),
         ),
+        ("source.v4l2.deviceSelector.serial", json!("A1B2")),
+        ("source.v4l2.deviceSelector.vendor", json!("046e")),
+        ("source.v4l2.deviceSelector.product", json!("0825")),
+        ("source.v4l2.deviceSelector.usbPath", json!("1-1.4")),
+        ("source.v4l2.deviceSelector.node", json!("nowhere")),
         ("source.v4l2.mode.fourcc", json!("MJPG")),
         ("source.v4l2.mode.width", json!(640)),
         ("source.v4l2.mode.height", json!(480)),
@@ -312,7 +317,7 @@ fn of_devices(first: usize) -> Vec<Group> {
     .enumerate()
     .map(|(number, (field, value))| {
         // A camera for each: status writes of one are rationed.
-        let selector = json!({"devicePath": path(first + number)});
+        let selector = json!({"devicePath": path(first + number), "vendor": "046d"});
         let base = json!({"source": {"v4l2": {"deviceSelector": selector}}});
         camera(base, [(field, value, NoDevice)])
     })

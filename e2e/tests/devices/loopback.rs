@@ -1,0 +1,70 @@
+//! A device that sends JPEG: `v4l2loopback`, with a film played into its other end.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use streamhub_e2e::{Camera, Cluster, Frames, Namespace, Vm, until};
+use streamhub_testkit::{Folder, clip};
+
+use crate::driver::PATIENCE;
+use crate::support::{Device, listing, show};
+
+/// The machine's other device is there as well.
+const PLAYER: &str = "source: {v4l2: {deviceSelector: {node: vm1, devicePath: /dev/video9}, mode: {fourcc: MJPG}}}, \
+     frames: [{name: main}]";
+
+/// Every frame is one of the film's pictures, byte for byte.
+pub async fn jpeg_is_passed_on_as_it_is(
+    cluster: &Cluster,
+    vm: &Vm,
+    namespace: &Namespace,
+) -> Result<()> {
+    let film = clip("mjpeg-720p25.avi")?;
+    let folder = Folder::new()?;
+    let split = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-i"])
+        .arg(&film)
+        .args(["-c:v", "copy"])
+        .arg(folder.path().join("%d.jpg"))
+        .status()?;
+    ensure!(split.success(), "ffmpeg ended with {split}");
+    let originals: BTreeSet<Vec<u8>> = fs::read_dir(folder.path())?
+        .map(|entry| Ok(fs::read(entry?.path())?))
+        .collect::<Result<_>>()?;
+    ensure!(originals.len() > 100, "{} pictures", originals.len());
+
+    // Ten pictures a second: more is too much for a machine in software.
+    vm.exec(&format!(
+        "modprobe v4l2loopback video_nr=9 exclusive_caps=1
+         chown root:video /dev/video9
+         chmod 660 /dev/video9
+         setsid ffmpeg -nostdin -v error -readrate 0.4 -stream_loop -1 -i {} -c:v copy -f v4l2 /dev/video9 \
+             > /run/player.log 2>&1 &",
+        film.display()
+    ))?;
+    until(PATIENCE, || {
+        let all = Device::all_of(cluster, Vm::NODE)?;
+        let found = all.iter().any(|device| device.path() == "/dev/video9");
+        ensure!(
+            found,
+            "no loopback device: {}",
+            vm.exec("cat /run/player.log")?
+        );
+        Ok(())
+    })?;
+    let player = Camera::apply(cluster, namespace.name(), "player", PLAYER)?;
+    let subject = format!("streamhub.{}.default.frames.player.main", namespace.name());
+    let mut frames = Frames::subscribe(cluster, &subject).await?;
+    for _ in 0..20 {
+        let frame = frames.next(PATIENCE).await?;
+        ensure!(
+            originals.contains(&frame.picture),
+            "a frame that is no picture of the film: {:#}",
+            frame.metadata
+        );
+    }
+    listing(cluster, &player)?;
+    show(cluster, "JPEG from a second device, as it came")
+}

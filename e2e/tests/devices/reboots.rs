@@ -1,0 +1,58 @@
+//! A node with a real driver is shut down and boots again, and again.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use streamhub_e2e::{Cluster, FailedPods, Faults, Namespace, Recording, Vm};
+
+use crate::driver::{PATIENCE, desk};
+use crate::support::{agents_are_ready, forget_devices, install, show};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_reboots_leave_no_pile_of_failed_pods() -> Result<()> {
+    reboots(3).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "ten minutes; three of them run always"]
+async fn ten_reboots_leave_no_pile_of_failed_pods() -> Result<()> {
+    reboots(10).await
+}
+
+/// A kubelet admits the pods that it had before a device plugin comes back to it, and fails those with devices: once.
+async fn reboots(number: usize) -> Result<()> {
+    let Some(faults) = Faults::here() else {
+        return Ok(());
+    };
+    let cluster = Cluster::here()?;
+    let _installation = install(&cluster)?;
+    forget_devices(&cluster)?;
+    let vm = Vm::start(&cluster, &faults)?;
+    agents_are_ready(&cluster)?;
+    let namespace = Namespace::create(&cluster, "reboots")?;
+    let desk = desk(&cluster, namespace.name())?;
+    desk.is_ready_within(PATIENCE)?;
+    let recording = Recording::begin(&cluster, &desk).await?;
+    let failed = FailedPods::watch(&cluster, namespace.name())?;
+    show(&cluster, "before the first reboot")?;
+    for reboot in 1..=number {
+        let before = failed.so_far().len();
+        let begin = Instant::now();
+        vm.reboot()?;
+        let booted = begin.elapsed();
+        recording.frames_within(5, PATIENCE).await?;
+        let more = failed.so_far().len() - before;
+        println!(
+            "reboot {reboot}: the node is ready after {booted:.0?}, frames come after {:.0?}; {more} failed pods",
+            begin.elapsed()
+        );
+        ensure!(more <= 1, "{:#?}", failed.so_far());
+        desk.is_ready_within(PATIENCE)?;
+        show(&cluster, &format!("after reboot {reboot}"))?;
+    }
+    failed.are_at_most(number)?;
+    // Those that failed are cleaned up.
+    let pods = cluster.kubectl(&["get", "pods", "-n", namespace.name(), "-o=name"])?;
+    ensure!(pods.lines().count() == 1, "{pods}");
+    recording.has_one_publisher_at_a_time()
+}
