@@ -147,9 +147,12 @@ impl<'a> Search<'a> {
             Some(NodeTrouble::NotOffered) => 1,
             Some(_) => 2,
         };
+        // Of two on one node each is there, whatever they call themselves.
         let elsewhere = |trouble: &Option<NodeTrouble>, one: &DeviceFacts| {
-            all.iter()
-                .any(|(other, near)| doubt(other) < doubt(trouble) && near.is_same_camera(one))
+            all.iter().any(|(other, near)| {
+                let moved = near.status.node != one.status.node && near.is_same_camera(one);
+                moved && doubt(other) < doubt(trouble)
+            })
         };
         all.iter()
             .filter(|(trouble, one)| all_gone || !is_gone(trouble) && !elsewhere(trouble, one))

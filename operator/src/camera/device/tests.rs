@@ -377,6 +377,16 @@ fn where_the_agent_has_ended_a_camera_that_is_offered_elsewhere_is_not() {
 }
 
 #[test]
+fn a_twin_that_is_not_offered_yet_is_a_twin_all_the_same() {
+    let identity = json!({"bus": "usb", "vendor": "046d", "product": "0825", "serial": "A1B2",
+        "usbPath": "1-2:1.0", "path": "usb-1-2:1.0", "index": 0});
+    let twin = device("n1", "B7", json!({"identity": identity}));
+    let mut world = world("serial: A1B2", &[plain("n1", "A1B2"), twin]);
+    world.set_node(&node_with("n1", &["a1b2"]));
+    assert_eq!(trouble(&world).0, "DeviceAmbiguous");
+}
+
+#[test]
 fn who_may_use_a_camera_is_not_forgotten_when_it_moves() {
     let here = plain("n2", "A1B2");
     let mut before = device("n1", "A1B2", json!({"state": "Absent"}));
