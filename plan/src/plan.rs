@@ -38,7 +38,8 @@ pub struct Input<'a> {
     /// The installation's own NATS server and what it asks for, for hubs that name no server.
     pub nats: Option<&'a NatsServer>,
     /// The devices that cameras were found to mean, by a body that looks for them: a camera that means one and is not
-    /// here does not run, or, where it has other sources, runs without. `None`: each process looks for its own, and its selector is all that is known.
+    /// here does not run, or, where it has other sources, runs without. `None`: each process looks for its own, and its
+    /// selector is all that is known.
     pub devices: Option<&'a BTreeMap<CameraKey, Device>>,
 }
 

@@ -124,19 +124,22 @@ proptest! {
         }
         let plan = planned_by(&cameras, &[], &known, Some(&url()), Some(&found));
         prop_assert_eq!(plan.runs.len() + plan.refused.len(), cameras.len());
-        let held: Vec<&String> = plan.runs.values().map(|run| &run.device.as_ref().unwrap().id).collect();
+        let held: Vec<&String> = plan.runs.values().filter_map(|run| Some(&run.device.as_ref()?.id)).collect();
         prop_assert_eq!(held.iter().collect::<BTreeSet<_>>().len(), held.len());
-        for camera in &cameras {
+        for (camera, (.., fallback)) in cameras.iter().zip(&drawn) {
             let key = CameraKey::of(camera);
             let age = |key: &CameraKey| (known[key].created, key.clone());
             match (plan.refused.get(&key), found.get(&key)) {
                 (Some(Reason::Disabled), _) => prop_assert!(!camera.spec.enabled),
-                (Some(Reason::NoDevice), device) => prop_assert!(device.is_none()),
+                (Some(Reason::NoDevice), device) => prop_assert!(device.is_none() && !fallback),
                 (Some(Reason::Conflict { older, .. }), Some(device)) => {
                     prop_assert_eq!(plan.runs[older].device.as_ref(), Some(device));
                     prop_assert!(age(older) < age(&key));
                 }
-                (None, Some(device)) => prop_assert_eq!(plan.runs[&key].device.as_ref(), Some(device)),
+                (None, device) => {
+                    prop_assert!(device.is_some() || *fallback);
+                    prop_assert_eq!(plan.runs[&key].device.as_ref(), device);
+                }
                 other => prop_assert!(false, "{:?}", other),
             }
         }
