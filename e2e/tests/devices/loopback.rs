@@ -35,10 +35,9 @@ pub async fn jpeg_is_passed_on_as_it_is(
         .collect::<Result<_>>()?;
     ensure!(originals.len() > 100, "{} pictures", originals.len());
 
-    // Ten pictures a second: more is too much for a machine in software. The driver writes over what a slow reader has
-    // not read yet: with so many buffers it comes back to one after three seconds.
+    // Ten pictures a second: more is too much for a machine in software.
     vm.exec(&format!(
-        "modprobe v4l2loopback video_nr=9 exclusive_caps=1 max_buffers=32
+        "modprobe v4l2loopback video_nr=9 exclusive_caps=1
          chown root:video /dev/video9
          chmod 660 /dev/video9
          setsid ffmpeg -nostdin -v error -readrate 0.4 -stream_loop -1 -i {} -c:v copy -f v4l2 /dev/video9 \
