@@ -61,10 +61,26 @@ pub async fn jpeg_is_passed_on_as_it_is(
         let frame = frames.next(PATIENCE).await?;
         ensure!(
             originals.contains(&frame.picture),
-            "a frame that is no picture of the film: {:#}",
+            "a frame that is no picture of the film: {}; {:#}",
+            likeness(&frame.picture, &originals),
             frame.metadata
         );
     }
     listing(cluster, &player)?;
     show(cluster, "JPEG from a second device, as it came")
+}
+
+/// How far a picture is like one of the film from its begin, and how far from its end: two halves of two are torn.
+fn likeness(picture: &[u8], originals: &BTreeSet<Vec<u8>>) -> String {
+    let begin = originals.iter().map(|original| {
+        let pairs = picture.iter().zip(original);
+        pairs.take_while(|(a, b)| a == b).count()
+    });
+    let end = originals.iter().map(|original| {
+        let pairs = picture.iter().rev().zip(original.iter().rev());
+        pairs.take_while(|(a, b)| a == b).count()
+    });
+    let (begin, end) = (begin.max().unwrap_or(0), end.max().unwrap_or(0));
+    let all = picture.len();
+    format!("of {all} bytes the first {begin} are those of a picture, and the last {end}")
 }
