@@ -32,6 +32,9 @@ spec:
 ";
 const SNAPSHOT: &str =
     "streamhub snapshot door --state-dir /tmp/state -o /tmp/door.jpg && wc -c < /tmp/door.jpg";
+/// What GStreamer says of the plugins that the image has written down.
+const PLUGINS: &str = "GST_DEBUG=GST_REGISTRY:4 timeout 3 streamhub-ingest --camera /cameras/door.yaml \
+     --nats-url nats://127.0.0.1:1 --http 127.0.0.1:0 2>&1 | grep -o 'Registry cache has not changed'";
 
 #[test]
 fn one_container_is_a_whole_hub() -> Result<()> {
@@ -44,5 +47,7 @@ fn one_container_is_a_whole_hub() -> Result<()> {
         cluster.kubectl(&ask).ok()?.trim().parse().ok()
     })?;
     ensure!(bytes > 1000, "{bytes} bytes are no picture");
+    // An error if the process would load them all to know them.
+    cluster.kubectl(&[&shell[..], &[PLUGINS]].concat())?;
     Ok(())
 }
