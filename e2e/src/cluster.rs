@@ -121,11 +121,17 @@ impl Cluster {
 
     /// The program `kubectl`.
     pub(crate) fn kubectl_path(&self) -> PathBuf {
-        self.tools.join("kubectl")
+        self.path_of("kubectl")
+    }
+
+    /// The program that `e2e/cluster/setup` built; else, for a cluster of the user's own, the one on the PATH.
+    fn path_of(&self, tool: &str) -> PathBuf {
+        let built = self.tools.join(tool);
+        if built.exists() { built } else { tool.into() }
     }
 
     pub(crate) fn tool(&self, name: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.tools.join(name));
+        let mut command = Command::new(self.path_of(name));
         command.args(arguments).env("KUBECONFIG", &self.kubeconfig);
         command
     }
