@@ -15,7 +15,7 @@ demo: ## Run three cameras on this machine until Ctrl-C
 test: ## Lint and run every test but the long ones; stops itself after 80 minutes
 	@scripts/test
 
-test-cluster: ## Build the images and run the tests on a real Kubernetes of their own, as root; E2E_KUBECONFIG names another
+test-cluster: ## Of the tests only those on a real Kubernetes, as root; E2E_KUBECONFIG names one of yours
 	@scripts/test --cluster
 
 test-long: ## Run the long tests (soak and fault runs of minutes, fuzzing)
