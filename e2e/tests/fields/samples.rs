@@ -119,13 +119,18 @@ impl Group {
         }
     }
 
-    /// The same of a source that stands behind another one: it is taken over in the same way.
+    /// The same of a source that stands behind another one: it is taken over in the same way, but that a camera whose
+    /// device is missing runs on what it has.
     fn into_fallback(mut self) -> Self {
         let source = self.base["source"].take();
         self.base = json!({"source": calm()});
         self.base["source"]["fallbacks"] = json!([source]);
         for sample in &mut self.samples {
             sample.field = sample.field.replace("source.", "source.fallbacks[].");
+            if sample.taken == NoDevice {
+                let selects = sample.field.contains(".deviceSelector.");
+                sample.taken = if selects { NewPod } else { InPlace };
+            }
         }
         self
     }
