@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod cluster;
 
 pub use cluster::{DoctorArgs, PlaceArgs, TopArgs};
+pub use streamhub_logging::LogFormat;
 
 /// Cameras in, JPEG frames with metadata on NATS.
 #[derive(Debug, Parser)]
@@ -126,25 +127,6 @@ pub enum UpOutput {
     Log,
     /// One JSON object a second on stdout, log lines on stderr
     Json,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people
-    Human,
-    /// One JSON object per line
-    Json,
-}
-
-impl LogFormat {
-    /// The word that the ingest program takes for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Human => "human",
-            Self::Json => "json",
-        }
-    }
 }
 
 /// A list for people or for programs.

@@ -13,18 +13,7 @@ use crate::up::Printer;
 pub fn to_printer(printer: Printer, format: LogFormat) {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("info,async_nats=warn"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(ToPrinter(printer));
-    // An earlier subscriber can only come from a test in the same process; the lines then go there.
-    let _ = match format {
-        LogFormat::Human => builder.with_ansi(false).with_target(false).try_init(),
-        LogFormat::Json => builder
-            .json()
-            .flatten_event(true)
-            .with_target(false)
-            .try_init(),
-    };
+    format.install_to(ToPrinter(printer), filter, false);
 }
 
 /// A line for programs of something that did not come from `tracing`, with the same fields.

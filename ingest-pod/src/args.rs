@@ -4,7 +4,7 @@ use clap::{Parser, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use streamhub_crds::DeviceIdentity;
-use tracing_subscriber::EnvFilter;
+use streamhub_logging::LogFormat;
 
 use crate::fallback::FRESH_FOR;
 
@@ -105,36 +105,6 @@ pub enum Final {
     Exit,
     /// Stay up, not ready, with the reason in status and log, and wait for a change of the documents.
     Stay,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Human,
-    /// One JSON object a line.
-    Json,
-}
-
-impl LogFormat {
-    /// Begins logging to standard error.
-    pub fn install(self, filter: &str) {
-        let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-        let base = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .with_target(false);
-        match self {
-            Self::Human => base
-                .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-                .init(),
-            Self::Json => base
-                .json()
-                .flatten_event(true)
-                .with_current_span(true)
-                .init(),
-        }
-    }
 }
 
 #[cfg(test)]
