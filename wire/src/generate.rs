@@ -1,26 +1,19 @@
 //! The reference files that are made from this crate's types.
 
+use streamhub_generate::GeneratedFile;
+
 use crate::metadata::Metadata;
 use crate::server::Permissions;
 use crate::subjects::{Prefix, SubjectError, Token};
-
-/// A file of the repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GeneratedFile {
-    /// Where it lies, from the root of the repository.
-    pub path: String,
-    /// What is in it.
-    pub text: String,
-}
 
 /// All of them: the schema of the metadata, and the permissions of who connects, for the hub `lobby`.
 pub fn files() -> Result<Vec<GeneratedFile>, SubjectError> {
     let prefix = Prefix::new("streamhub.default.lobby")?;
     let (camera, module) = (Token::new("cam1")?, Token::new("perception")?);
-    let mut files = vec![GeneratedFile {
-        path: "docs/reference/metadata.schema.json".to_owned(),
-        text: format!("{:#}\n", Metadata::json_schema()),
-    }];
+    let mut files = vec![GeneratedFile::new(
+        "docs/reference/metadata.schema.json",
+        format!("{:#}\n", Metadata::json_schema()),
+    )];
     for (name, permissions) in [
         ("ingest", Permissions::ingest(&prefix, None)),
         (
@@ -30,10 +23,10 @@ pub fn files() -> Result<Vec<GeneratedFile>, SubjectError> {
         ("module", Permissions::module(&prefix, &module)),
         ("viewer", Permissions::viewer(&prefix)),
     ] {
-        files.push(GeneratedFile {
-            path: format!("docs/reference/permissions/{name}.conf"),
-            text: format!("permissions: {}\n", permissions.config()),
-        });
+        files.push(GeneratedFile::new(
+            format!("docs/reference/permissions/{name}.conf"),
+            format!("permissions: {}\n", permissions.config()),
+        ));
     }
     Ok(files)
 }
@@ -51,12 +44,7 @@ mod tests {
     #[test]
     fn the_files_in_the_repository_are_these() {
         for file in files().unwrap() {
-            assert_eq!(
-                read(&file.path),
-                file.text,
-                "{} is out of date: run cargo run -p streamhub-wire --bin wiregen",
-                file.path
-            );
+            file.check().unwrap();
         }
     }
 

@@ -1,29 +1,18 @@
 //! Writes `docs/reference/metrics.md` and `docs/reference/ingest.md`; with `--check` compares instead.
 
-use anyhow::{Context as _, bail};
+use std::process::ExitCode;
+
 use clap::CommandFactory as _;
+use streamhub_generate::GeneratedFile;
 use streamhub_ingest::{args::Args, metrics};
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/");
-
-fn main() -> anyhow::Result<()> {
-    let check = match std::env::args().nth(1).as_deref() {
-        None => false,
-        Some("--check") => true,
-        Some(other) => bail!("{other}: only --check is known"),
-    };
-    for (name, page) in [
-        ("metrics.md", metrics::reference()?),
-        ("ingest.md", ingest()),
-    ] {
-        let path = format!("{FOLDER}{name}");
-        if !check {
-            std::fs::write(&path, page).with_context(|| format!("cannot write {path}"))?;
-        } else if std::fs::read_to_string(&path).ok().as_deref() != Some(&page) {
-            bail!("docs/reference/{name} is out of date: run scripts/generate");
-        }
-    }
-    Ok(())
+fn main() -> ExitCode {
+    streamhub_generate::main(metrics::reference().map(|metrics| {
+        vec![
+            GeneratedFile::new("docs/reference/metrics.md", metrics),
+            GeneratedFile::new("docs/reference/ingest.md", ingest()),
+        ]
+    }))
 }
 
 fn ingest() -> String {

@@ -1,32 +1,24 @@
 //! Writes `docs/reference/operator.md` and `node-agent.md`; with `--check` compares instead.
 
-use anyhow::{Context as _, bail};
+use std::fmt;
+use std::process::ExitCode;
+
 use clap::{Command, CommandFactory as _};
+use streamhub_generate::GeneratedFile;
 use streamhub_operator::{agent, args::Args, metrics, reasons};
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference");
-
-fn main() -> anyhow::Result<()> {
-    let pages = [
-        ("operator.md", operator()?),
-        ("node-agent.md", node_agent()?),
-    ];
-    for (name, page) in pages {
-        let path = format!("{FOLDER}/{name}");
-        match std::env::args().nth(1).as_deref() {
-            None => std::fs::write(&path, page)
-                .with_context(|| format!("cannot write docs/reference/{name}"))?,
-            Some("--check") if std::fs::read_to_string(&path).ok() == Some(page) => {}
-            Some("--check") => {
-                bail!("docs/reference/{name} is out of date: run scripts/generate")
-            }
-            Some(other) => bail!("{other}: only --check is known"),
-        }
-    }
-    Ok(())
+fn main() -> ExitCode {
+    streamhub_generate::main(files())
 }
 
-fn operator() -> anyhow::Result<String> {
+fn files() -> Result<Vec<GeneratedFile>, fmt::Error> {
+    Ok(vec![
+        GeneratedFile::new("docs/reference/operator.md", operator()?),
+        GeneratedFile::new("docs/reference/node-agent.md", node_agent()?),
+    ])
+}
+
+fn operator() -> Result<String, fmt::Error> {
     Ok(format!(
         "# streamhub-operator\n\n\
          Written by `scripts/generate`. The chart starts it; it makes a pod of every Camera and says in the Camera's\n\
@@ -46,7 +38,7 @@ fn operator() -> anyhow::Result<String> {
     ))
 }
 
-fn node_agent() -> anyhow::Result<String> {
+fn node_agent() -> Result<String, fmt::Error> {
     Ok(format!(
         "# streamhub-node-agent\n\n\
          Written by `scripts/generate`. The chart starts one on each node; what it does is in [devices](../guide/devices.md).\n\n\
