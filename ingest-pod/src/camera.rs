@@ -7,11 +7,11 @@ mod wanted;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use streamhub_backoff::Retries;
 use streamhub_crds::Source;
 use streamhub_devices::Watch;
 
-use crate::backoff::Backoff;
-use crate::fallback::{Entry, Outcome, Task};
+use crate::fallback::{AGAIN, Entry, Outcome, Task};
 use crate::fault::Fault;
 use crate::report::{Report, SourceState};
 use crate::router::Router;
@@ -101,14 +101,14 @@ struct Sources {
 impl Sources {
     /// Keeps the camera's own source going, whether it is in use or only watched.
     fn keep_own(&self) {
-        let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+        let mut retries = Retries::new(AGAIN);
         let mut retrying = false;
         let mut version = None;
         let mut watch: Option<Watch> = None;
         while let Some(order) = self.wanted.own() {
             if version.replace(order.version) != Some(order.version) {
                 self.stage.reset(&order.camera.spec.source);
-                backoff.reset();
+                retries.reset();
                 retrying = false;
             }
             let source = &order.camera.spec.source.primary;
@@ -136,12 +136,12 @@ impl Sources {
             self.stage.own_ended(outcome(&end), fault(&end));
             retrying = false;
             match end {
-                End::Stopped | End::Again => backoff.reset(),
+                End::Stopped | End::Again => retries.reset(),
                 End::Failed(fault) if !fault.permanent => {
                     if started.elapsed() > HELD && outlet.has_delivered() {
-                        backoff.reset();
+                        retries.reset();
                     }
-                    let wait = backoff.next_wait(rand::random());
+                    let wait = retries.next_wait(rand::random());
                     tracing::warn!(
                         reason = fault.reason,
                         why = %fault.message,
@@ -153,13 +153,13 @@ impl Sources {
                         .then(|| &*watch.get_or_insert_with(|| self.planner.watch()));
                     retrying = !self.pause(&order.stop, wait, devices);
                     if !retrying {
-                        backoff.reset();
+                        retries.reset();
                     }
                 }
                 end => {
                     self.settle(&end);
                     self.wait_for_change(&order.stop);
-                    backoff.reset();
+                    retries.reset();
                 }
             }
         }

@@ -7,7 +7,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::backoff::Backoff;
+use streamhub_backoff::{Backoff, Retries};
+
+/// How long to wait before a source that failed is opened again.
+pub const AGAIN: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
 
 /// How long the camera's own source must have been fresh before a fallback makes room for it.
 pub const FRESH_FOR: Duration = Duration::from_secs(30);
@@ -61,7 +64,7 @@ pub struct Fallbacks {
     /// All were tried in vain once: a slow one is better than none.
     unhurried: bool,
     not_before: Option<Instant>,
-    backoff: Backoff,
+    retries: Retries,
 }
 
 /// The camera's own source.
@@ -88,7 +91,7 @@ impl Fallbacks {
             in_vain: 0,
             unhurried: false,
             not_before: None,
-            backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(30)),
+            retries: Retries::new(AGAIN),
         }
     }
 
@@ -119,7 +122,7 @@ impl Fallbacks {
                 self.delivered = true;
                 self.in_vain = 0;
                 self.unhurried = false;
-                self.backoff.reset();
+                self.retries.reset();
                 self.in_use.is_none()
             }
         };
@@ -154,7 +157,7 @@ impl Fallbacks {
         self.in_vain = 0;
         self.unhurried = false;
         self.not_before = None;
-        self.backoff.reset();
+        self.retries.reset();
         for out in &mut self.out {
             if *out == Some(Outcome::Finished) {
                 *out = None;
@@ -230,7 +233,7 @@ impl Fallbacks {
         }
         // A source that is lost as soon as it delivers must not be opened in a tight loop either.
         let whole_round = self.delivered || self.in_vain >= left.max(1);
-        self.not_before = whole_round.then(|| now + self.backoff.next_wait(random));
+        self.not_before = whole_round.then(|| now + self.retries.next_wait(random));
         if whole_round {
             self.in_vain = 0;
             self.unhurried = !self.delivered;

@@ -6,7 +6,6 @@
 //! it goes.
 
 pub mod args;
-pub mod backoff;
 pub mod camera;
 pub mod captured;
 pub mod clock;

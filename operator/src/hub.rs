@@ -8,7 +8,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use streamhub_crds::{CameraCounts, NatsServer, StreamHubStatus};
 
-use crate::backoff::Backoff;
+use crate::backoff;
 use crate::budget::Budget;
 use crate::camera::decide::Now;
 use crate::camera::difference;
@@ -52,7 +52,7 @@ impl Work<HubKey> for Hubs {
                 *failures += 1;
                 let category = error.category();
                 tracing::warn!(hub = %key, %error, category, "reconcile failed");
-                Some(Backoff::REQUEST.jittered(*failures))
+                Some(backoff::REQUEST.jittered(*failures))
             }
         }
     }

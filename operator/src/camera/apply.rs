@@ -19,7 +19,7 @@ use super::picture::{NAME_IS_TAKEN, NAME_TAKEN, Picture};
 use super::refusal::{Answer, Refusal};
 use super::status;
 use super::verdict::{Refused, Verdict};
-use crate::backoff::Backoff;
+use crate::backoff;
 use crate::context::Context;
 use crate::error::Error;
 use crate::names;
@@ -215,12 +215,12 @@ impl Doing<'_> {
     fn refused(&self, refusal: Refusal) {
         let mut memory = lock(self.memory);
         memory.refusals += 1;
-        let backoff = if refusal.reason == NAME_IS_TAKEN {
-            Backoff::TAKEN
+        let waits = if refusal.reason == NAME_IS_TAKEN {
+            backoff::TAKEN
         } else {
-            Backoff::REMAKE
+            backoff::REMAKE
         };
-        memory.not_before = Some(Now::read().instant + backoff.jittered(memory.refusals));
+        memory.not_before = Some(Now::read().instant + waits.jittered(memory.refusals));
         if memory.refusal.as_ref() != Some(&refusal) {
             tracing::warn!(camera = %self.observed.camera.key, reason = refusal.reason, message = refusal.message, "no pod");
         }
@@ -329,7 +329,7 @@ impl Doing<'_> {
         } else {
             memory.endings + 1
         };
-        memory.not_before = Some(now + Backoff::REMAKE.jittered(memory.endings));
+        memory.not_before = Some(now + backoff::REMAKE.jittered(memory.endings));
         memory.last_ending = Some(how.to_owned());
     }
 

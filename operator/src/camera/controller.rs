@@ -14,7 +14,7 @@ use super::picture::{Picture, picture};
 use super::rollout::Gate;
 use super::status::status;
 use super::verdict::{Refused, Verdict};
-use crate::backoff::Backoff;
+use crate::backoff;
 use crate::context::Context;
 use crate::error::Error;
 use crate::queue::Work;
@@ -59,7 +59,7 @@ impl Work<CameraKey> for Cameras {
                 }
                 let mut memory = lock(&memory);
                 memory.failures += 1;
-                let again = Backoff::REQUEST.jittered(memory.failures);
+                let again = backoff::REQUEST.jittered(memory.failures);
                 tracing::warn!(camera = %key, %error, category, again_s = again.as_secs_f64(), "reconcile failed");
                 Some(again)
             }

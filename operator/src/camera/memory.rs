@@ -8,7 +8,7 @@ use streamhub_plan::CameraKey;
 use streamhub_wire::status::CameraStatus;
 
 use super::refusal::Refusal;
-use crate::backoff::Backoff;
+use crate::backoff;
 use crate::budget::Budget;
 use crate::world::{Ended, PodFacts};
 
@@ -94,7 +94,7 @@ impl Memory {
             self.unplugs + 1
         };
         let counted = self.unplugs.saturating_sub(FREE_UNPLUGS);
-        self.no_device_before = Some(now + Backoff::REMAKE.jittered(counted));
+        self.no_device_before = Some(now + backoff::REMAKE.jittered(counted));
         if counted > 0 {
             let ending = format!(
                 "its device went or changed {} times within minutes: look at its plug, its cable and its power",
@@ -119,7 +119,7 @@ impl Memory {
             self.endings = 0;
         } else {
             self.endings += 1;
-            self.not_before = Some(now + Backoff::REMAKE.jittered(self.endings));
+            self.not_before = Some(now + backoff::REMAKE.jittered(self.endings));
         }
     }
 

@@ -12,7 +12,7 @@ use streamhub_plan::CameraKey;
 use streamhub_wire::status::CameraStatus;
 
 use super::memory::{ASKED, Memory, Reading, lock};
-use crate::backoff::Backoff;
+use crate::backoff;
 use crate::context::Context;
 use crate::error::chain;
 use crate::metrics::{ControllerLabel, ResultLabel};
@@ -57,9 +57,9 @@ pub fn due(pod: &PodFacts, memory: &Memory) -> Option<Instant> {
     }
     if reading.failed > 0 {
         let wait = match (ready, reading.failed) {
-            (true, failed) => Backoff::READING.after(failed) * 2,
+            (true, failed) => backoff::READING.after(failed) * 2,
             (false, ..=5) => SOON,
-            (false, failed) => Backoff::READING.after(failed - 5),
+            (false, failed) => backoff::READING.after(failed - 5),
         };
         return Some(reading.asked + wait);
     }
