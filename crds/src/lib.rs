@@ -5,6 +5,7 @@
 //! * [`CameraStatus`], [`StreamHubStatus`]: what a cluster says about them.
 //! * [`generate`]: the definitions for an API server and the reference for people, made from the types.
 //! * [`spec_hash`]: tells one configuration of a camera from the next.
+//! * [`names`]: labels, annotations and names of what a cluster is told to run.
 //! * [`Secret`]: what `kind: Secret` documents bring on one machine.
 
 mod camera;
@@ -13,6 +14,7 @@ pub mod generate;
 mod hash;
 mod hub;
 mod load;
+pub mod names;
 mod path;
 mod pod;
 mod problem;

@@ -20,7 +20,6 @@ pub mod events;
 pub mod http;
 pub mod hub;
 pub mod metrics;
-pub mod names;
 pub mod operator;
 pub mod process;
 pub mod queue;
@@ -28,6 +27,8 @@ pub mod reasons;
 pub mod settings;
 pub mod watch;
 pub mod world;
+
+pub use streamhub_crds::names;
 
 #[cfg(test)]
 mod fake_api;

@@ -96,14 +96,18 @@ async fn only_hub(cluster: &Cluster) -> Result<String, ClusterError> {
 /// The server of a hub that names none: what its camera pods were given, else what the operator is told.
 pub async fn nats_of(cluster: &Cluster, namespace: &str, hub: &str) -> Option<String> {
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
-    let labels = format!("{},{}={hub}", names::CAMERA_PODS, names::HUB);
+    let labels = format!("{},{}={hub}", names::pods_selector(), names::HUB);
     let pods = cluster.list(&pods, "camera pods", &labels).await;
     if let Some(url) = pods.iter().flatten().find_map(given) {
         return Some(url);
     }
     let deployments: Api<Deployment> = Api::all(cluster.client.clone());
     let deployments = cluster
-        .list(&deployments, "Deployments of the operator", names::OPERATOR)
+        .list(
+            &deployments,
+            "Deployments of the operator",
+            &names::operator_selector(),
+        )
         .await;
     deployments
         .iter()

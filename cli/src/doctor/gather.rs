@@ -68,8 +68,9 @@ pub async fn facts(cluster: &Cluster, scope: Scope, all_namespaces: bool) -> Fac
 async fn installation(cluster: &Cluster, facts: &mut Facts) {
     let nodes: Api<Node> = Api::all(cluster.client.clone());
     let nodes = async { cluster.list(&nodes, "nodes", "").await.map_err(seen) };
-    let operators = widest::<Deployment>(cluster, "Deployments of the operator", names::OPERATOR);
-    let pods = widest::<Pod>(cluster, "pods of the installation", names::SYSTEM);
+    let (operator, system) = (names::operator_selector(), names::system_selector());
+    let operators = widest::<Deployment>(cluster, "Deployments of the operator", &operator);
+    let pods = widest::<Pod>(cluster, "pods of the installation", &system);
     (
         facts.definitions,
         facts.operators,

@@ -1,6 +1,7 @@
 //! Names of objects, and words of NATS subjects.
 
 use super::text::{shown_as_written, text_type};
+use crate::names::DEFAULT_HUB;
 use crate::schema::rule;
 
 const TOKEN_MESSAGE: &str =
@@ -56,7 +57,7 @@ shown_as_written!(ObjectName);
 impl ObjectName {
     /// `default`: the hub of a camera that names none.
     pub fn default_hub() -> Self {
-        Self("default".to_owned())
+        Self(DEFAULT_HUB.to_owned())
     }
 
     /// The longest name: `cam-<name>` and what is derived from it must fit into a label of 63.

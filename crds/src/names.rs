@@ -1,4 +1,4 @@
-//! Names that pods and other objects carry.
+//! Names that pods and other objects carry in a cluster: the operator writes them, others look for them.
 
 /// Begins the name of a camera's pod.
 pub const POD_PREFIX: &str = "cam-";
@@ -10,6 +10,8 @@ pub const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Label: the release that made it, as far as a label can say.
 pub const VERSION_LABEL: &str = "app.kubernetes.io/version";
+/// Value of [`NAME_LABEL`] for what the chart makes.
+pub const SYSTEM: &str = "streamhub";
 /// Value of [`NAME_LABEL`] for camera pods.
 pub const INGEST: &str = "streamhub-ingest";
 /// Value of [`MANAGED_BY_LABEL`], and the name under which the operator writes.
@@ -36,10 +38,22 @@ pub const DEVICE_RESOURCE: &str = "streamhub.dev/cam-";
 pub const CONTAINER: &str = "ingest";
 /// Port of its pages.
 pub const HTTP_PORT: u16 = 8080;
+/// The hub of a camera that names none.
+pub const DEFAULT_HUB: &str = "default";
 
 /// The selector of camera pods.
 pub fn pods_selector() -> String {
     format!("{MANAGED_BY_LABEL}={OPERATOR},{NAME_LABEL}={INGEST}")
+}
+
+/// The selector of Deployments and pods that the chart makes.
+pub fn system_selector() -> String {
+    format!("{NAME_LABEL}={SYSTEM}")
+}
+
+/// The selector of the operator among them.
+pub fn operator_selector() -> String {
+    format!("{},{COMPONENT_LABEL}=operator", system_selector())
 }
 
 /// The name of a camera's pod.
@@ -50,4 +64,28 @@ pub fn pod(camera: &str) -> String {
 /// The camera whose pod would have this name.
 pub fn camera_of(pod: &str) -> Option<&str> {
     pod.strip_prefix(POD_PREFIX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_tells_its_camera() {
+        assert_eq!(pod("door"), "cam-door");
+        assert_eq!(camera_of("cam-door"), Some("door"));
+        assert_eq!(camera_of("streamhub-operator-1"), None);
+    }
+
+    #[test]
+    fn selectors_are_those_that_the_guides_tell_people_to_type() {
+        assert_eq!(
+            pods_selector(),
+            "app.kubernetes.io/managed-by=streamhub-operator,app.kubernetes.io/name=streamhub-ingest"
+        );
+        assert_eq!(
+            operator_selector(),
+            "app.kubernetes.io/name=streamhub,app.kubernetes.io/component=operator"
+        );
+    }
 }
