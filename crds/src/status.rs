@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// How it is with a camera. Written by the operator alone; holds nothing secret.
@@ -16,10 +16,7 @@ pub struct CameraStatus {
     /// `Accepted`: the Camera can run here. `Ready`: fresh frames, and NATS takes them. `DeviceReady`: its capture
     /// device is there. `Stalled`: only while something can't heal by itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend(
-        "x-kubernetes-list-type" = "map",
-        "x-kubernetes-list-map-keys" = ["type"],
-    ))]
+    #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
     /// What the camera does: Refused, Pending, Starting, Connecting, Streaming, Reconnecting, Stalled, Fenced,
     /// `SubjectInUse`, Disabled, Finished or Unknown.
@@ -89,10 +86,7 @@ pub struct StreamHubStatus {
     /// `Ready`: the hub has a NATS server, and every camera of it that is enabled is ready. `Stalled`: only while
     /// something can't heal by itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend(
-        "x-kubernetes-list-type" = "map",
-        "x-kubernetes-list-map-keys" = ["type"],
-    ))]
+    #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
     /// The NATS server in use.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,4 +109,14 @@ pub struct CameraCounts {
     /// By their state.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub by_state: BTreeMap<String, u32>,
+}
+
+/// A list in which there is one of each type.
+fn conditions(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": generator.subschema_for::<Condition>(),
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+    })
 }
