@@ -1,5 +1,6 @@
 use super::*;
 use std::collections::HashMap;
+use streamhub_wire::interest::Listeners;
 
 fn identity(instance: &str) -> Identity {
     Identity {
