@@ -108,10 +108,8 @@ listen: "{{ .Values.nats.listen }}:4222"
 http: "{{ .Values.nats.listen }}:8222"
 max_payload: {{ .Values.nats.maxPayload }}
 # A reader that is this far behind is cut off, and cameras never wait for it.
-{{- /* 8 MB, and at least one message. */}}
-{{- $number := regexFind "^[0-9]+" .Values.nats.maxPayload | int }}
-{{- $large := and (hasSuffix "MB" .Values.nats.maxPayload) (gt $number 8) }}
-max_pending: {{ $large | ternary .Values.nats.maxPayload "8MB" }}
+{{- /* 8 MB, and at least one message: the server ends where a message may be larger. */}}
+max_pending: {{ .Values.nats.maxPayload | trimSuffix "MB" | int | max 8 }}MB
 write_deadline: "2s"
 {{- if .Values.nats.authSecret }}
 include "../nats-auth/auth.conf"
