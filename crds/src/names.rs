@@ -56,6 +56,11 @@ pub fn operator_selector() -> String {
     format!("{},{COMPONENT_LABEL}=operator", system_selector())
 }
 
+/// The selector of the NATS server among them.
+pub fn nats_selector() -> String {
+    format!("{},{COMPONENT_LABEL}=nats", system_selector())
+}
+
 /// The name of a camera's pod.
 pub fn pod(camera: &str) -> String {
     format!("{POD_PREFIX}{camera}")

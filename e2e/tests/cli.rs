@@ -297,12 +297,17 @@ async fn a_bundle_tells_all_but_secrets() -> Result<()> {
         "pods/vault/cam-guarded.json",
         "pods/vault/cam-taken.json",
         "logs/vault/cam-guarded.ingest.log",
-        "logs/vault/cam-taken.nats.log",
+        "deployments/streamhub-system/streamhub-nats.json",
+        "configmaps/streamhub-system/streamhub-nats.json",
         "events.json",
     ] {
         let text = fs::read_to_string(root.join(part)).with_context(|| part.to_owned())?;
         ensure!(text.len() > 2, "{part} is empty");
     }
+    ensure!(
+        !root.join("logs/vault/cam-taken.nats.log").exists(),
+        "another's log was read"
+    );
     let said = format!("{}{}", bundle.out, bundle.err);
     for search in [Search::default(), Search::new(OTHERS)] {
         let leaks = search.folder(&opened)?;

@@ -1,4 +1,4 @@
-//! Cameras and hubs as they are stored, valid or not.
+//! Cameras, hubs and devices as they are stored, valid or not.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
@@ -15,6 +15,11 @@ pub fn cameras(cluster: &Cluster, namespace: Option<&str>) -> Api<DynamicObject>
 /// The hubs of a namespace, or of all.
 pub fn hubs(cluster: &Cluster, namespace: Option<&str>) -> Api<DynamicObject> {
     api(cluster, namespace, "StreamHub", "streamhubs")
+}
+
+/// The capture devices of all nodes.
+pub fn devices(cluster: &Cluster) -> Api<DynamicObject> {
+    api(cluster, None, "VideoDevice", "videodevices")
 }
 
 fn api(cluster: &Cluster, namespace: Option<&str>, kind: &str, plural: &str) -> Api<DynamicObject> {

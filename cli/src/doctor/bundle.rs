@@ -1,27 +1,20 @@
 //! What was looked at, as a file to hand to somebody else.
 
+mod objects;
+mod pods;
+
 use std::io::{self, Write};
 use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
-use kube::api::LogParams;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::facts::Facts;
 use super::redact;
 use crate::cluster::Cluster;
-use crate::cluster::objects::Key;
-
-const LINES: i64 = 2000;
-/// Of each log, the newest.
-const BYTES: usize = 1024 * 1024;
-/// A bundle is sent by mail.
-const PODS: usize = 100;
 
 /// Files, without secrets.
 #[derive(Debug, Default)]
@@ -41,7 +34,7 @@ impl Bundle {
         self.0.push((path.to_owned(), text));
     }
 
-    /// Adds all facts, and the logs of the pods among them.
+    /// Adds all facts, what belongs to them beside them, and the logs of the pods among them.
     pub async fn take(&mut self, cluster: &Cluster, facts: &Facts) {
         self.add("server.txt", facts.server.as_deref().unwrap_or_default());
         for camera in facts.cameras.iter().flatten() {
@@ -49,10 +42,6 @@ impl Bundle {
         }
         for hub in facts.hubs.iter().flatten() {
             self.add_document(&format!("hubs/{}.json", hub.key), &hub.object);
-        }
-        for operator in facts.operators.iter().flatten() {
-            let key = Key::of(&operator.metadata);
-            self.add_document(&format!("operators/{key}.json"), operator);
         }
         for node in facts.nodes.iter().flatten() {
             let name = node.metadata.name.as_deref().unwrap_or_default();
@@ -66,44 +55,8 @@ impl Bundle {
         }
         self.add_document("leases.json", &values(facts.leases.iter().flatten()));
         self.add_document("events.json", &values(facts.events.iter().flatten()));
-        let pods = facts.system_pods.iter().chain(&facts.pods).flatten();
-        for (number, pod) in pods.enumerate() {
-            let key = Key::of(&pod.metadata);
-            self.add_document(&format!("pods/{key}.json"), pod);
-            if number < PODS {
-                self.logs(cluster, pod, &key).await;
-            }
-        }
-    }
-
-    async fn logs(&mut self, cluster: &Cluster, pod: &Pod, key: &Key) {
-        let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &key.namespace);
-        let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-        for container in containers {
-            let ended = pod
-                .status
-                .iter()
-                .flat_map(|status| status.container_statuses.iter().flatten())
-                .any(|it| it.name == container.name && it.restart_count > 0);
-            for previous in [false, true]
-                .into_iter()
-                .filter(|&previous| !previous || ended)
-            {
-                let parameters = LogParams {
-                    container: Some(container.name.clone()),
-                    tail_lines: Some(LINES),
-                    timestamps: true,
-                    previous,
-                    ..LogParams::default()
-                };
-                let what = || format!("read the log of {key}");
-                let log = cluster.ask(what, api.logs(&key.name, &parameters)).await;
-                let text = log.unwrap_or_else(|error| error.to_string());
-                let text = newest(&text, BYTES);
-                let mark = if previous { ".previous" } else { "" };
-                self.add(&format!("logs/{key}.{}{mark}.log", container.name), text);
-            }
-        }
+        objects::take(self, cluster, facts).await;
+        pods::take(self, cluster, facts).await;
     }
 
     /// Writes them.
@@ -119,16 +72,6 @@ impl Bundle {
         }
         archive.into_inner()?.finish()?.flush()
     }
-}
-
-/// The last whole lines of a text that fit: an API server that is asked for so many bytes gives the first ones.
-fn newest(text: &str, bytes: usize) -> &str {
-    let Some(over) = text.len().checked_sub(bytes).filter(|over| *over > 0) else {
-        return text;
-    };
-    let cut = text.as_bytes().iter().skip(over - 1);
-    let begin = over + cut.take_while(|byte| **byte != b'\n').count();
-    text.get(begin..).unwrap_or_default()
 }
 
 /// Readable by its owner alone: names and addresses are in it. A file that is there could be anybody's.
@@ -151,16 +94,6 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-
-    #[test]
-    fn of_a_long_log_the_newest_lines_are_kept() {
-        let log = "first\nsecond\nthird\n";
-        assert_eq!(newest(log, 100), log);
-        assert_eq!(newest(log, 13), "second\nthird\n");
-        assert_eq!(newest(log, 12), "third\n");
-        assert_eq!(newest("äöü\nü\n", 4), "ü\n");
-        assert_eq!(newest("one line without an end", 5), "");
-    }
 
     #[test]
     fn an_archive_holds_clean_texts_and_is_its_owners_alone() {

@@ -11,6 +11,8 @@ use super::scope::Scope;
 use crate::cluster::Asked;
 use crate::cluster::objects::{CameraObject, HubObject, Key};
 
+const HOUR: i64 = 3600;
+
 /// Something that was looked at, or why it could not be.
 pub type Seen<T> = Result<T, String>;
 
@@ -139,25 +141,52 @@ impl Facts {
     /// Warnings of the last hour about an object, newest first, at most three.
     pub fn warnings(&self, kind: &str, key: &Key) -> Vec<String> {
         let mut found: Vec<(i64, String)> = self
-            .events
+            .recent(kind, key)
+            .map(|(at, event)| {
+                let reason = event.reason.as_deref().unwrap_or_default();
+                let message = event.message.as_deref().unwrap_or_default();
+                let age = self.age(at);
+                (age, format!("{} ago {reason}: {message}", length(age)))
+            })
+            .collect();
+        found.sort_by_key(|(age, _)| *age);
+        found.into_iter().take(3).map(|(_, text)| text).collect()
+    }
+
+    /// The first of these reasons that a warning of the last hour gives, and not before `since`, with its newest message.
+    pub fn warned<'a>(
+        &'a self,
+        kind: &str,
+        key: &Key,
+        since: Option<Timestamp>,
+        reasons: &[&'a str],
+    ) -> Option<(&'a str, &'a str)> {
+        reasons.iter().find_map(|&reason| {
+            let (_, newest) = self
+                .recent(kind, key)
+                .filter(|(at, event)| {
+                    event.reason.as_deref() == Some(reason)
+                        && since.is_none_or(|since| *at >= since)
+                })
+                .max_by_key(|(at, _)| *at)?;
+            Some((reason, newest.message.as_deref().unwrap_or_default()))
+        })
+    }
+
+    /// Warnings of the last hour about an object.
+    fn recent(&self, kind: &str, key: &Key) -> impl Iterator<Item = (Timestamp, &Event)> {
+        self.events
             .iter()
             .flatten()
             .filter(|event| event.type_.as_deref() == Some("Warning"))
-            .filter(|event| {
+            .filter(move |event| {
                 let object = &event.involved_object;
                 object.kind.as_deref() == Some(kind)
                     && object.name.as_deref() == Some(&key.name)
                     && object.namespace.as_deref() == Some(&key.namespace)
             })
-            .filter_map(|event| {
-                let age = self.now.as_second() - last(event)?.as_second();
-                let reason = event.reason.as_deref().unwrap_or_default();
-                let message = event.message.as_deref().unwrap_or_default();
-                (age < 3600).then(|| (age, format!("{} ago {reason}: {message}", length(age))))
-            })
-            .collect();
-        found.sort_by_key(|(age, _)| *age);
-        found.into_iter().take(3).map(|(_, text)| text).collect()
+            .filter_map(|event| Some((last(event)?, event)))
+            .filter(|(at, _)| self.age(*at) < HOUR)
     }
 
     /// How many seconds ago something was.

@@ -189,7 +189,7 @@ where
 }
 
 /// A list of all namespaces, or where that is not allowed of this one.
-async fn widest<K>(cluster: &Cluster, what: &str, labels: &str) -> Seen<Vec<K>>
+pub async fn widest<K>(cluster: &Cluster, what: &str, labels: &str) -> Seen<Vec<K>>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
         + Metadata<Ty = kube::api::ObjectMeta>
@@ -213,7 +213,8 @@ where
     }
 }
 
+/// Why something could not be looked at.
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
-fn seen(error: ClusterError) -> String {
+pub fn seen(error: ClusterError) -> String {
     error.to_string()
 }

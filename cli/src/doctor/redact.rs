@@ -4,24 +4,43 @@ use serde_json::Value;
 
 const HIDDEN: &str = "***";
 /// Fields whose value is a secret whatever it is.
-const SECRET_WORDS: [&str; 6] = [
+const SECRET_WORDS: [&str; 14] = [
     "password",
     "passwd",
+    "passphrase",
+    "pass",
+    "pwd",
     "token",
     "secret",
     "authorization",
     "apikey",
+    "api_key",
+    "api-key",
+    "privatekey",
+    "private_key",
+    "private-key",
 ];
+/// What a number, a truth value or an object of JSON begins with.
+const JSON: fn(char) -> bool = |c| c.is_ascii_digit() || matches!(c, '-' | 't' | 'f' | 'n' | '{');
 /// Metadata that repeats the object, or is of no use.
 const REPETITIONS: [&str; 2] = [
     "managedFields",
     "kubectl.kubernetes.io/last-applied-configuration",
 ];
 
-/// A text with URLs that have lost user, password, query and fragment, and without what stands after words such as
-/// `password=`.
+/// A text with URLs that have lost user, password, query and fragment, without what stands after words such as
+/// `password=`, and without keys in PEM.
 pub fn text(text: &str) -> String {
-    text.split_inclusive('\n').map(line).collect()
+    let mut clean = String::new();
+    let mut in_key = false;
+    for one in text.split_inclusive('\n') {
+        let begins = one.contains("-----BEGIN ") && !one.contains("CERTIFICATE");
+        if !in_key {
+            clean.push_str(&line(one));
+        }
+        in_key = (in_key || begins) && !one.contains("-----END ");
+    }
+    clean
 }
 
 fn line(line: &str) -> String {
@@ -69,10 +88,17 @@ fn values_of(text: &str, word: &str) -> String {
         let Some(value) = sign.strip_prefix(['=', ':']) else {
             continue;
         };
-        let value = value.trim_start_matches(['"', '\'', '\\', ' ']);
-        // The rest of the line belongs to it: `Authorization: Basic ...`.
-        let stop = |c: char| matches!(c, '"' | '\'' | '\\' | ',' | ';' | '&' | '\n' | '}' | ')');
-        let length = value.find(stop).unwrap_or(value.len());
+        let value = value.trim_start_matches(' ');
+        let before = text.get(..text.len() - value.len()).unwrap_or_default();
+        let (quote, value) = opening(value);
+        let length = match quote {
+            Some(quote) => closing(value, quote),
+            // Of JSON, what is no text; an object has names of its own.
+            None if rest.starts_with(['"', '\\']) && value.starts_with(JSON) => value
+                .find([',', '}', '{'])
+                .unwrap_or_else(|| of_line(value)),
+            None => bare(before, value),
+        };
         let begin = text.len() - value.len();
         clean.push_str(text.get(end..begin).unwrap_or_default());
         if length > 0 {
@@ -82,6 +108,46 @@ fn values_of(text: &str, word: &str) -> String {
     }
     clean.push_str(text.get(from..).unwrap_or_default());
     clean
+}
+
+/// The quote that a value begins with, with the backslashes before it where it is quoted itself, and what follows.
+fn opening(text: &str) -> (Option<&str>, &str) {
+    let marks = text.len() - text.trim_start_matches('\\').len();
+    match text.split_at_checked(marks + 1) {
+        Some((quote, value)) if quote.ends_with(['"', '\'']) => (Some(quote), value),
+        _ => (None, text),
+    }
+}
+
+/// Where a quoted value ends: at the same quote behind as many backslashes, else with its line.
+fn closing(value: &str, quote: &str) -> usize {
+    let escaped = |at: usize| value.get(..at).unwrap_or_default().ends_with('\\');
+    let mut found = value.match_indices(quote).map(|(at, _)| at);
+    found
+        .find(|at| !escaped(*at))
+        .unwrap_or_else(|| of_line(value))
+}
+
+/// Where a value without quotes ends: it may hold any letter, blanks too as in `Authorization: Basic ...`, so with its line,
+/// or with the quoted text that it is part of.
+fn bare(before: &str, value: &str) -> usize {
+    let mut quotes = Vec::new();
+    let mut escaped = false;
+    for (at, letter) in before.char_indices() {
+        if letter == '"' && !escaped {
+            quotes.push(at);
+        }
+        escaped = letter == '\\' && !escaped;
+    }
+    if quotes.len() % 2 == 1 {
+        closing(value, "\"")
+    } else {
+        of_line(value)
+    }
+}
+
+fn of_line(value: &str) -> usize {
+    value.trim_end_matches(['\n', '\r']).len()
 }
 
 /// A document with every text of it made clean; values of environment variables go unless they are ours.
@@ -98,7 +164,8 @@ pub fn document(value: &mut Value) {
             }
             for (key, value) in fields.iter_mut() {
                 let key = key.to_ascii_lowercase();
-                if value.is_string() && SECRET_WORDS.contains(&key.as_str()) {
+                let plain = !(value.is_object() || value.is_null());
+                if plain && SECRET_WORDS.contains(&key.as_str()) {
                     *value = HIDDEN.into();
                 } else {
                     document(value);
@@ -149,6 +216,42 @@ mod tests {
                 "{\"token\":\"geheim\",\"a\":1}",
                 "{\"token\":\"***\",\"a\":1}",
             ),
+            ("user=bob pwd=hunter2", "user=bob pwd=***"),
+            ("pass: hunter2", "pass: ***"),
+            ("API_KEY=hunter2 api-key: x", "API_KEY=***"),
+            (
+                "{\"private_key\":\"hunter2\",\"a\":1}",
+                "{\"private_key\":\"***\",\"a\":1}",
+            ),
+            (
+                "password=hun,ter2;geh)eim&x} and so on\nnext",
+                "password=***\nnext",
+            ),
+            (
+                "{\"password\":\"hun\\\"ter2, geheim\",\"a\":1}",
+                "{\"password\":\"***\",\"a\":1}",
+            ),
+            (
+                "{\"document\":\"{\\\"pwd\\\":\\\"hun,ter2\\\",\\\"a\\\":1}\",\"b\":2}",
+                "{\"document\":\"{\\\"pwd\\\":\\\"***\\\",\\\"a\\\":1}\",\"b\":2}",
+            ),
+            (
+                "{\"message\":\"login with password=hun,ter2 failed\",\"camera\":\"door\"}",
+                "{\"message\":\"login with password=***\",\"camera\":\"door\"}",
+            ),
+            (
+                "{\"pass\":1234,\"secret\":{\"secretName\":\"door\"}}",
+                "{\"pass\":***,\"secret\":{\"secretName\":\"door\"}}",
+            ),
+            ("password='hun\"ter, 2' more", "password='***' more"),
+            (
+                "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\nnext",
+                "-----BEGIN PRIVATE KEY-----\nnext",
+            ),
+            (
+                "4 passed, bypassed and compasses",
+                "4 passed, bypassed and compasses",
+            ),
             (
                 "Secret door with the key password is not there",
                 "Secret door with the key password is not there",
@@ -175,6 +278,7 @@ mod tests {
                 {"name": "OWN", "value": "hunter2"},
             ],
             "password": "hunter2",
+            "api_key": ["hunter2"],
             "credentialsSecretRef": {"name": "door"},
         });
         document(&mut object);
@@ -193,6 +297,21 @@ mod tests {
         ) {
             let dirty = format!("{before} rtsp://bob:{secret}@host/{after}");
             proptest::prop_assert!(!text(&dirty).contains(&secret));
+        }
+
+        #[test]
+        fn whatever_letters_a_password_has_all_of_it_goes(
+            word in "(password|pass|pwd|token|api_key|private-key)", sign in "(=|: )",
+            begin in "[a-z][!-~]{0,8}", secret in "[a-z0-9]{8,16}",
+        ) {
+            let bare = format!("login {word}{sign}{begin}{secret} failed");
+            proptest::prop_assert!(!text(&bare).contains(&secret), "{}", text(&bare));
+            let record = serde_json::json!({"message": bare, word: format!("{begin}{secret}"), "camera": "door"});
+            let (line, document) = (record.to_string(), serde_json::json!({"a": record.to_string()}).to_string());
+            for dirty in [line, document] {
+                let clean = text(&dirty);
+                proptest::prop_assert!(!clean.contains(&secret), "{}", clean);
+            }
         }
     }
 }

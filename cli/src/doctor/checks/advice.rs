@@ -28,6 +28,10 @@ fn of_operator(reason: &str, camera: &Key, hub: &str) -> Option<(&'static str, S
             "what is stored was accepted by an older definition, or past the checks of the API server",
             edit,
         ),
+        "StatusRefused" => (
+            "the operator looks after it and can't write its status: what is stored is not valid under today's definition",
+            edit,
+        ),
         "HubInvalid" => (
             "the hub is not valid, and its cameras keep what it said before",
             format!("{kubectl} edit hub {hub}"),

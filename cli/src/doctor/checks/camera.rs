@@ -12,6 +12,8 @@ use crate::doctor::finding::{Finding, Severity};
 const NOTICED: i64 = 30;
 /// A camera that is well delivers in this time.
 const DELIVERS: i64 = 120;
+/// What the operator warns of where the API server takes no status of a Camera; the first says more.
+const UNWRITTEN: [&str; 2] = ["Invalid", "StatusRefused"];
 
 /// Looks at them.
 pub fn check(facts: &Facts) -> Vec<Finding> {
@@ -35,7 +37,8 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
 fn one(facts: &Facts, camera: &CameraObject) -> Vec<Finding> {
     let key = &camera.key;
     let about = format!("camera {key}");
-    if let Some(finding) = unattended(facts, camera, &about) {
+    if let Some(mut finding) = unattended(facts, camera, &about) {
+        finding.events = facts.warnings("Camera", key);
         return vec![finding];
     }
     let written = camera.status.clone().unwrap_or_default();
@@ -122,6 +125,22 @@ fn unattended(facts: &Facts, camera: &CameraObject, about: &str) -> Option<Findi
         });
         !operators.is_empty() && !watched.any(|watched| watched)
     });
+    // It was looked at, and what the operator has to say finds no place in a status that the API server refuses.
+    let since = newest.or(metadata.creation_timestamp.as_ref());
+    let told = facts.warned(
+        "Camera",
+        &camera.key,
+        since.map(|since| since.0),
+        &UNWRITTEN,
+    );
+    if let Some((reason, message)) = told {
+        let advice = advice::of(reason, &camera.key, &camera.hub);
+        return Some(
+            Finding::problem(about, reason, message)
+                .because(advice.why)
+                .fix(advice.fix),
+        );
+    }
     let finding = Finding::problem(about, "NotObserved", what);
     Some(if elsewhere {
         finding
@@ -231,7 +250,7 @@ fn drops(about: &str, said: &CameraStatus) -> Vec<Finding> {
         let what = format!("rendition {name}: {dropped} of {due} frames were dropped, {most} of them for `{reason}`");
         Some(
             Finding::note(about, "Drops", what)
-                .because("counted since its process started; docs/reference/metrics.md says what each reason means")
+                .because("counted since its process started; docs/reference/nats.md says what each reason means")
                 .fix("lower rates or sizes, more CPU, or a faster network to NATS"),
         )
     });

@@ -1,6 +1,7 @@
 //! Hubs and their NATS servers.
 
-use crate::cluster::names::DEFAULT_HUB;
+use streamhub_crds::names::DEFAULT_HUB;
+
 use crate::cluster::objects::HubObject;
 use crate::doctor::facts::{Facts, NatsFact, Probe};
 use crate::doctor::finding::Finding;

@@ -3,6 +3,7 @@
 mod fixtures;
 
 use serde_json::json;
+use streamhub_testkit::repository;
 use streamhub_wire::status::{CameraState, RenditionStatus};
 
 use self::fixtures::*;
@@ -211,6 +212,43 @@ fn an_old_camera_is_not_unseen_the_moment_it_is_edited() {
 }
 
 #[test]
+fn a_camera_whose_status_is_refused_is_not_said_to_be_unseen() {
+    let event = |reason: &str, at: &str| {
+        read(json!({
+            "metadata": {}, "type": "Warning", "reason": reason, "message": format!("message of {reason}"),
+            "lastTimestamp": at, "involvedObject": {"kind": "Camera", "namespace": "site", "name": "door"},
+        }))
+    };
+    let warned = |events: &[(&str, &str)]| {
+        let mut camera = camera(json!({"observedGeneration": 1, "state": "Streaming"}));
+        camera.object.metadata.managed_fields = Some(read(json!([
+            {"manager": "kubectl-edit", "operation": "Update", "time": EARLIER},
+        ])));
+        let mut facts = well();
+        facts.cameras = Ok(vec![camera]);
+        facts.events = Ok(events
+            .iter()
+            .map(|(reason, at)| event(reason, at))
+            .collect());
+        let findings = all(&facts);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        findings[0].clone()
+    };
+    let invalid = warned(&[("StatusRefused", JUST_NOW), ("Invalid", JUST_NOW)]);
+    assert_eq!(
+        (invalid.reason.as_str(), invalid.what.as_str()),
+        ("Invalid", "message of Invalid")
+    );
+    assert_eq!(invalid.events.len(), 2, "{invalid:?}");
+    let refused = warned(&[("StatusRefused", JUST_NOW)]);
+    assert_eq!(refused.reason, "StatusRefused");
+    assert!(refused.fix.contains("edit camera door"), "{refused:?}");
+    // What was said of it before it was edited is of no use, and the operator may have ended since.
+    assert_eq!(warned(&[("Invalid", BEFORE)]).reason, "NotObserved");
+    assert_eq!(warned(&[("Unreachable", JUST_NOW)]).events.len(), 1);
+}
+
+#[test]
 fn what_is_wrong_with_a_pod_is_found_once_with_what_to_do() {
     let last = |pod, ended| with(pod, "/status/containerStatuses/0/lastState", ended);
     let crashed = waiting("CrashLoopBackOff");
@@ -277,9 +315,15 @@ fn what_a_process_says_is_found_once_with_what_to_do() {
         problem(says(said(CameraState::Fenced, "")), "Fenced", ""),
         problem(says(stuck), "Connecting", ""),
         problem(says(kept), "ConfigRefused", "edit camera door"),
-        note(says(dropping), "Drops", "lower rates"),
+        note(says(dropping.clone()), "Drops", "lower rates"),
         note(silent, "NotAsked", ""),
     ]);
+    let why = &found(&says(dropping))[0].why;
+    let page = why
+        .split_whitespace()
+        .find(|word| word.starts_with("docs/"));
+    let page = std::fs::read_to_string(repository().join(page.unwrap())).unwrap();
+    assert!(page.contains("| `overtaken` |"), "{why}");
 }
 
 #[test]

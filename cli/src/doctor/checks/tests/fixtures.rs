@@ -13,6 +13,8 @@ use crate::doctor::scope::Scope;
 
 pub const NOW: &str = "2026-03-01T12:00:00Z";
 pub const LONG_AGO: &str = "2026-03-01T10:00:00Z";
+pub const BEFORE: &str = "2026-03-01T11:49:00Z";
+pub const EARLIER: &str = "2026-03-01T11:50:00Z";
 pub const JUST_NOW: &str = "2026-03-01T11:59:55Z";
 
 pub fn read<T: DeserializeOwned>(value: Value) -> T {
