@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use streamhub_testkit::Proc;
 
 use crate::Cluster;
@@ -27,21 +27,44 @@ impl FailedPods {
         Ok(Self { watch })
     }
 
-    /// Name, uid, phase and reason of each that has failed.
-    pub fn so_far(&self) -> BTreeSet<String> {
+    /// Name, uid, phase and reason of each that has failed; an error if not all of them can be known.
+    pub fn so_far(&mut self) -> Result<BTreeSet<String>> {
+        if let Some(status) = self.watch.status() {
+            bail!(
+                "the watch of pods ended with {status}: {}",
+                self.watch.last_words()
+            );
+        }
         let log = self.watch.stdout();
         let failed = log.lines().filter(|line| line.contains(" Failed "));
-        failed.map(str::to_owned).collect()
+        Ok(failed.map(str::to_owned).collect())
     }
 
     /// An error if there were more.
-    pub fn are_at_most(&self, number: usize) -> Result<()> {
-        let failed = self.so_far();
+    pub fn are_at_most(&mut self, number: usize) -> Result<()> {
+        let failed = self.so_far()?;
         println!("{} failed pods: {failed:#?}", failed.len());
         ensure!(
             failed.len() <= number,
             "more than {number} pods failed: {failed:#?}"
         );
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_watch_that_has_ended_is_an_error_and_not_no_failed_pods() {
+        let mut failed = FailedPods {
+            watch: Proc::spawn("pods", &mut Command::new("cat")).unwrap(),
+        };
+        failed.watch.wait(Duration::from_secs(20)).unwrap();
+        let error = failed.are_at_most(9).unwrap_err().to_string();
+        assert!(error.contains("the watch of pods ended"), "{error}");
     }
 }

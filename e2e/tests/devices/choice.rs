@@ -1,7 +1,7 @@
 //! Which device a Camera gets, where more than one could be meant, or none may be had.
 
 use anyhow::{Context as _, Result, ensure};
-use streamhub_e2e::{FakeCamera, Namespace, until};
+use streamhub_e2e::{Cluster, FakeCamera, until};
 
 use crate::fake::Fake;
 use crate::support::{Device, SOON, camera, has_no_pod, runs_on, show};
@@ -9,15 +9,15 @@ use crate::support::{Device, SOON, camera, has_no_pod, runs_on, show};
 #[test]
 fn two_devices_with_one_number_are_told_apart_by_their_ports() -> Result<()> {
     let Some(Fake {
-        ref cluster,
-        ref n1,
-        ref n2,
+        cluster,
+        n1,
+        n2,
+        namespace,
         ..
-    }) = Fake::begin()?
+    }) = &Fake::begin("twins")?
     else {
         return Ok(());
     };
-    let namespace = Namespace::create(cluster, "twins")?;
     let twin = FakeCamera::new("1-1", "A1B2C3");
     n1.plug(0, &twin)?;
     let first = Device::only_one_of(cluster, "n1", "Free")?;
@@ -65,14 +65,14 @@ fn two_devices_with_one_number_are_told_apart_by_their_ports() -> Result<()> {
 #[test]
 fn a_device_is_for_those_that_may_have_it_and_for_one_at_a_time() -> Result<()> {
     let Some(Fake {
-        ref cluster,
-        ref n1,
+        cluster,
+        n1,
+        namespace,
         ..
-    }) = Fake::begin()?
+    }) = &Fake::begin("guests")?
     else {
         return Ok(());
     };
-    let namespace = Namespace::create(cluster, "guests")?;
     n1.plug(0, &FakeCamera::new("1-1", "A1B2C3"))?;
     let device = Device::only_one_of(cluster, "n1", "Free")?;
     let allow = |namespaces: &str| {
@@ -110,18 +110,18 @@ fn a_device_is_for_those_that_may_have_it_and_for_one_at_a_time() -> Result<()> 
     show(cluster, "two Cameras mean one device")
 }
 
-/// Else anybody who may make pods could take any camera.
+/// Else anybody who may make pods could take any camera. Where an administrator lets them, a Camera says who has it.
 #[test]
-fn pods_of_others_get_no_device() -> Result<()> {
+fn pods_of_others_get_no_device_or_are_named() -> Result<()> {
     let Some(Fake {
-        ref cluster,
-        ref n1,
+        cluster,
+        n1,
+        namespace,
         ..
-    }) = Fake::begin()?
+    }) = &Fake::begin("thieves")?
     else {
         return Ok(());
     };
-    let namespace = Namespace::create(cluster, "thieves")?;
     n1.plug(0, &FakeCamera::new("1-1", "A1B2C3"))?;
     let device = Device::only_one_of(cluster, "n1", "Free")?;
     device.is_offered(cluster, "n1", 1)?;
@@ -132,14 +132,42 @@ fn pods_of_others_get_no_device() -> Result<()> {
         ensure!(refusal.contains("ValidatingAdmissionPolicy"), "{refusal}");
         println!("{}", refusal.lines().last().unwrap_or_default());
     }
-    Ok(())
+
+    the_policy_is_to(cluster, "Warn")?;
+    let thief = thief("containers", device.resource());
+    // The API server learns of the policy in its own time.
+    let taken = until(SOON, || cluster.create(namespace.name(), &thief));
+    the_policy_is_to(cluster, "Deny")?;
+    taken?;
+    Device::only_one_of(cluster, "n1", "Busy")?;
+    let desk = camera(cluster, namespace.name(), "desk", "serial: A1B2C3")?;
+    let message = desk.says("Pending", "DeviceBusy", SOON)?;
+    ensure!(message.contains("thieves/thief"), "{message}");
+    let pods = cluster.kubectl(&["get", "pods", "-n", namespace.name(), "-o=name"])?;
+    ensure!(pods.trim() == "pod/thief", "{pods}");
+    show(cluster, "a pod that is no camera has the device")?;
+    cluster.kubectl(&["delete", "pod", "-n", namespace.name(), "thief"])?;
+    runs_on(cluster, &desk, "n1", "").map(drop)
+}
+
+fn the_policy_is_to(cluster: &Cluster, action: &str) -> Result<()> {
+    let patch = format!("{{\"spec\": {{\"validationActions\": [\"{action}\"]}}}}");
+    let arguments = [
+        "patch",
+        "validatingadmissionpolicybinding",
+        "streamhub-devices",
+        "--type=merge",
+        "-p",
+        &patch,
+    ];
+    cluster.kubectl(&arguments).map(drop)
 }
 
 fn thief(part: &str, resource: &str) -> String {
     let container = |name: &str, resources: &str| {
         format!(
-            "{{name: {name}, image: a, securityContext: {{allowPrivilegeEscalation: false, runAsNonRoot: true, \
-             capabilities: {{drop: [ALL]}}, seccompProfile: {{type: RuntimeDefault}}}}, \
+            "{{name: {name}, image: localhost/pause:1, securityContext: {{allowPrivilegeEscalation: false, \
+             runAsNonRoot: true, runAsUser: 1000, capabilities: {{drop: [ALL]}}, seccompProfile: {{type: RuntimeDefault}}}}, \
              resources: {{limits: {{{resources}}}}}}}"
         )
     };
@@ -149,6 +177,7 @@ fn thief(part: &str, resource: &str) -> String {
         _ => format!(", containers: [{}]", container("plain", "")),
     };
     format!(
-        "{{apiVersion: v1, kind: Pod, metadata: {{name: thief}}, spec: {{{part}: [{asks}]{rest}}}}}"
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: thief}}, \
+         spec: {{terminationGracePeriodSeconds: 0, {part}: [{asks}]{rest}}}}}"
     )
 }

@@ -1,7 +1,7 @@
 //! Node agents that find what tests plug in.
 
 use anyhow::Result;
-use streamhub_e2e::{Cluster, FakeDevices, Faults, Installation, SYSTEM};
+use streamhub_e2e::{Cluster, FakeDevices, Faults, Installation, Namespace, SYSTEM};
 
 use crate::support::{AGENT, agents_are_ready, forget_devices, install};
 
@@ -27,12 +27,14 @@ pub struct Fake {
     pub faults: Faults,
     pub n1: FakeDevices,
     pub n2: FakeDevices,
+    /// For the test's Cameras.
+    pub namespace: Namespace,
     _installation: Installation,
 }
 
 impl Fake {
     /// None against a cluster of the user's own, whose devices are not ours to make.
-    pub fn begin() -> Result<Option<Self>> {
+    pub fn begin(namespace: &str) -> Result<Option<Self>> {
         let Some(faults) = Faults::here() else {
             return Ok(None);
         };
@@ -41,6 +43,7 @@ impl Fake {
         let fake = Self {
             n1: FakeDevices::on(&faults, "n1")?,
             n2: FakeDevices::on(&faults, "n2")?,
+            namespace: Namespace::create(&cluster, namespace)?,
             cluster,
             faults,
             _installation: installation,

@@ -12,12 +12,7 @@ const MANY: usize = 64;
 
 #[test]
 fn a_node_offers_64_devices() -> Result<()> {
-    let Some(Fake {
-        ref cluster,
-        ref n1,
-        ..
-    }) = Fake::begin()?
-    else {
+    let Some(Fake { cluster, n1, .. }) = &Fake::begin("many")? else {
         return Ok(());
     };
     let cameras: Vec<FakeCamera> = (0..MANY)

@@ -1,7 +1,7 @@
 //! A device is plugged in, unplugged and plugged in elsewhere, and its camera follows.
 
 use anyhow::{Result, ensure};
-use streamhub_e2e::{FakeCamera, Namespace};
+use streamhub_e2e::FakeCamera;
 
 use crate::fake::Fake;
 use crate::support::{Device, SOON, camera, has_no_pod, listing, runs_on, show};
@@ -9,15 +9,15 @@ use crate::support::{Device, SOON, camera, has_no_pod, listing, runs_on, show};
 #[test]
 fn a_camera_follows_its_device() -> Result<()> {
     let Some(Fake {
-        ref cluster,
-        ref n1,
-        ref n2,
+        cluster,
+        n1,
+        n2,
+        namespace,
         ..
-    }) = Fake::begin()?
+    }) = &Fake::begin("plugging")?
     else {
         return Ok(());
     };
-    let namespace = Namespace::create(cluster, "plugging")?;
     let webcam = FakeCamera::new("1-1.4", "A1B2C3");
     let desk = camera(cluster, namespace.name(), "desk", "serial: A1B2C3")?;
     let message = desk.says("Pending", "DeviceMissing", SOON)?;

@@ -33,20 +33,20 @@ async fn reboots(number: usize) -> Result<()> {
     let desk = desk(&cluster, namespace.name())?;
     desk.is_ready_within(PATIENCE)?;
     let recording = Recording::begin(&cluster, &desk).await?;
-    let failed = FailedPods::watch(&cluster, namespace.name())?;
+    let mut failed = FailedPods::watch(&cluster, namespace.name())?;
     show(&cluster, "before the first reboot")?;
     for reboot in 1..=number {
-        let before = failed.so_far().len();
+        let before = failed.so_far()?.len();
         let begin = Instant::now();
         vm.reboot()?;
         let booted = begin.elapsed();
         recording.frames_within(5, PATIENCE).await?;
-        let more = failed.so_far().len() - before;
+        let more = failed.so_far()?.len() - before;
         println!(
             "reboot {reboot}: the node is ready after {booted:.0?}, frames come after {:.0?}; {more} failed pods",
             begin.elapsed()
         );
-        ensure!(more <= 1, "{:#?}", failed.so_far());
+        ensure!(more <= 1, "{:#?}", failed.so_far()?);
         desk.is_ready_within(PATIENCE)?;
         show(&cluster, &format!("after reboot {reboot}"))?;
     }

@@ -3,54 +3,57 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use streamhub_e2e::{FailedPods, FakeCamera, Namespace, SYSTEM, until};
+use anyhow::{Context as _, Result, ensure};
+use streamhub_e2e::{Cluster, FailedPods, FakeCamera, Faults, SYSTEM, until};
 
 use crate::fake::Fake;
 use crate::support::{Device, SOON, agents_are_ready, camera, listing, runs_on, show};
 
+/// The process of the node agent, on a node.
+const AGENT_PROCESS: &str = "$(pidof streamhub-node-agent)";
+
 #[test]
 fn devices_outlive_kubelet_agent_and_node() -> Result<()> {
     let Some(Fake {
-        ref cluster,
-        ref faults,
-        ref n2,
+        cluster,
+        faults,
+        n2,
+        namespace,
         ..
-    }) = Fake::begin()?
+    }) = &Fake::begin("restarts")?
     else {
         return Ok(());
     };
-    let namespace = Namespace::create(cluster, "restarts")?;
     n2.plug(0, &FakeCamera::new("1-1", "A1B2C3"))?;
     let desk = camera(cluster, namespace.name(), "desk", "serial: A1B2C3")?;
     let device = Device::only_one_of(cluster, "n2", "Busy")?;
     let pod = runs_on(cluster, &desk, "n2", "")?;
-    let failed = FailedPods::watch(cluster, namespace.name())?;
-    let registered = device.says("/registeredAt").to_owned();
+    let mut failed = FailedPods::watch(cluster, namespace.name())?;
+    the_agent_may_do_nothing_but_own_files(faults)?;
 
     // A kubelet forgets its plugins: each has to come to it again.
+    let device = device.now(cluster)?;
     faults.kill("n2/kubelet")?.mend()?;
-    until(SOON, || {
-        let now = device.now(cluster)?;
-        ensure!(now.says("/registeredAt") > registered.as_str(), "{now:#?}");
-        Ok(())
-    })?;
-    device.is_offered(cluster, "n2", 1)?;
+    let device = registered_again(cluster, &device)?;
     ensure!(
         runs_on(cluster, &desk, "n2", "")? == pod,
         "the restart of the kubelet took the pod"
     );
+
+    faults.exec("n2", &format!("kill -KILL {AGENT_PROCESS}"))?;
+    let device = registered_again(cluster, &device)?;
+    agents_are_ready(cluster)?;
 
     let agents = "app.kubernetes.io/component=node-agent";
     let on_n2 = "--field-selector=spec.nodeName=n2";
     cluster.kubectl(&["delete", "pod", "-n", SYSTEM, "-l", agents, on_n2])?;
     agents_are_ready(cluster)?;
     device.is_offered(cluster, "n2", 1)?;
-    // What it would do to the pod, it would have done by then.
+    // What its two ends would do to the pod, they would have done by then.
     sleep(Duration::from_secs(10));
     ensure!(
         runs_on(cluster, &desk, "n2", "")? == pod,
-        "the restart of the node agent took the pod"
+        "the end of the node agent took the pod"
     );
     ensure!(device.now(cluster)?.says("/state") == "Busy");
     failed.are_at_most(0)?;
@@ -73,4 +76,35 @@ fn devices_outlive_kubelet_agent_and_node() -> Result<()> {
     listing(cluster, &desk)?;
     show(cluster, "the node is back")?;
     failed.are_at_most(1)
+}
+
+/// Waits until the kubelet has taken the device's plugin once more; the device as it is then.
+fn registered_again(cluster: &Cluster, device: &Device) -> Result<Device> {
+    let before = device.says("/registeredAt");
+    let now = until(SOON, || {
+        let now = device.now(cluster)?;
+        ensure!(now.says("/registeredAt") > before, "{now:#?}");
+        Ok(now)
+    })?;
+    now.is_offered(cluster, "n2", 1)?;
+    Ok(now)
+}
+
+/// A privileged container has every capability; what its program has kept of them is nothing.
+fn the_agent_may_do_nothing_but_own_files(faults: &Faults) -> Result<()> {
+    let script = format!("grep -hE '^(Uid|Cap|NoNewPrivs)' /proc/{AGENT_PROCESS}/task/*/status");
+    let threads = faults.exec("n2", &script)?;
+    ensure!(threads.contains("CapEff"), "no threads: {threads}");
+    for line in threads.lines() {
+        let (what, value) = line.split_once(':').context("no line of a status")?;
+        let value = value.trim();
+        let expected = match what {
+            "Uid" => "0\t0\t0\t0",
+            "NoNewPrivs" => "1",
+            _ => "0000000000000000",
+        };
+        ensure!(value == expected, "{what} is {value}: {threads}");
+    }
+    println!("{}", threads.lines().take(7).collect::<Vec<_>>().join("\n"));
+    Ok(())
 }
