@@ -92,12 +92,21 @@ impl FakeDevices {
         self.faults.exec(self.node, &script).map(drop)
     }
 
+    /// Gives the node a render node, `/dev/dri/renderD128`, unless its machine has graphics of its own.
+    pub fn add_graphics(&self) -> Result<()> {
+        let script = "[[ ! -e /dev/dri ]] || exit 0
+             mkdir /dev/dri
+             mknod -m 666 /dev/dri/renderD128 c 226 128";
+        self.faults.exec(self.node, script).map(drop)
+    }
+
     /// Takes all away.
     pub fn unplug_all(&self) -> Result<()> {
         let script = format!(
             "mkdir -p {FOLDER}/sys {FOLDER}/dev
              cd {FOLDER}
              rm -rf sys/* dev/* /dev/video*
+             mountpoint -q /dev/dri || rm -rf /dev/dri
              mkdir -p sys/class/video4linux sys/dev/char"
         );
         self.faults.exec(self.node, &script).map(drop)

@@ -38,7 +38,7 @@ fn two_devices_with_one_number_are_told_apart_by_their_ports() -> Result<()> {
     for device in &both {
         ensure!(message.contains(&device.name), "{message}");
     }
-    has_no_pod(cluster, &desk)?;
+    has_no_pod(cluster, &desk, SOON)?;
     show(cluster, "two devices with one serial number")?;
     let by_port = "source: {v4l2: {deviceSelector: {usbPath: 1-2}}}, frames: [{name: main}]";
     desk.change(by_port)?;
@@ -90,7 +90,7 @@ fn a_device_is_for_those_that_may_have_it_and_for_one_at_a_time() -> Result<()> 
     let desk = camera(cluster, namespace.name(), "desk", "serial: A1B2C3")?;
     let message = desk.says("Pending", "DeviceNotAllowed", SOON)?;
     ensure!(message.contains("allowedNamespaces"), "{message}");
-    has_no_pod(cluster, &desk)?;
+    has_no_pod(cluster, &desk, SOON)?;
     show(cluster, "a namespace that is not allowed")?;
     allow(r#"["lobby", "guests"]"#)?;
     let pod = runs_on(cluster, &desk, "n1", "")?;

@@ -3,74 +3,60 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use streamhub_e2e::{Camera, Cluster, Faults, Frame, Frames, Namespace, Vm};
+use streamhub_e2e::{Camera, CameraPod, Frame, Frames, Operator, Vm, until};
 
 use crate::burnt_time;
 use crate::loopback::jpeg_is_passed_on_as_it_is;
-use crate::support::{
-    Device, agents_are_ready, forget_devices, has_no_pod, install, listing, runs_on, show,
-};
-
-/// Everything is several times slower in there.
-pub const PATIENCE: Duration = Duration::from_mins(6);
-
-/// The one device of the machine, whichever number it has. `vivid` says when the first line was exposed.
-const DESK: &str = "source: {v4l2: {deviceSelector: {node: vm1}, \
-     mode: {fourcc: YUYV, width: 320, height: 180, fps: 10}, \
-     controls: {saturation: 40, timestamp_source: 1}}}, frames: [{name: main, quality: 90}]";
-
-/// A Camera that means it.
-pub fn desk(cluster: &Cluster, namespace: &str) -> Result<Camera> {
-    Camera::apply(cluster, namespace, "desk", DESK)
-}
+use crate::real::{PATIENCE, Real};
+use crate::support::{Device, has_no_pod, listing, runs_on, show};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_of_a_real_driver_reach_nats_and_again_after_a_replug() -> Result<()> {
-    let Some(faults) = Faults::here() else {
+    let Some(real) = &Real::begin("driver")? else {
         return Ok(());
     };
-    let cluster = Cluster::here()?;
-    let _installation = install(&cluster)?;
-    forget_devices(&cluster)?;
-    let vm = Vm::start(&cluster, &faults)?;
-    agents_are_ready(&cluster)?;
-    let device = Device::only_one_of(&cluster, Vm::NODE, "Free")?;
+    let Real {
+        cluster,
+        faults,
+        namespace,
+        vm,
+        ..
+    } = real;
+    let device = Device::only_one_of(cluster, Vm::NODE, "Free")?;
     ensure!(
         (device.says("/driver"), device.path()) == ("vivid", "/dev/video0"),
         "{device:#?}"
     );
-    device.is_offered(&cluster, Vm::NODE, 1)?;
-    let namespace = Namespace::create(&cluster, "driver")?;
-    let desk = desk(&cluster, namespace.name())?;
+    device.is_offered(cluster, Vm::NODE, 1)?;
+    let desk = real.desk()?;
     let pod = desk.is_ready_within(PATIENCE)?;
     ensure!(pod.node == Vm::NODE, "{pod:?}");
-    listing(&cluster, &desk)?;
-    show(&cluster, "a real driver")?;
+    listing(cluster, &desk)?;
+    show(cluster, "a real driver")?;
 
-    let subject = format!("streamhub.{}.default.frames.desk.main", namespace.name());
-    let mut frames = Frames::subscribe(&cluster, &subject).await?;
-    what_was_asked_for_is_there(&vm, &mut frames).await?;
+    let subject = real.frames_of(&desk);
+    let mut frames = Frames::subscribe(cluster, &subject).await?;
+    what_was_asked_for_is_there(vm, &mut frames).await?;
 
     // A kubelet that starts anew finds the container as it was.
+    let device = device.now(cluster)?;
     faults.kill("vm1/kubelet")?.mend()?;
+    let device = device.is_registered_again(cluster)?;
     vm.is_ready()?;
-    device.is_offered(&cluster, Vm::NODE, 1)?;
     frames.next(PATIENCE).await?;
     ensure!(
         desk.pod()? == pod,
         "the restart of the kubelet took the pod"
     );
 
-    // While this program has it, its number stays taken, as that of a USB camera that is pulled from a program.
-    vm.exec("setsid sleep 600 < /dev/video0 > /dev/null 2>&1 &")?;
-    vm.unplug()?;
-    device.is_offered(&cluster, Vm::NODE, 0)?;
+    another_camera_under_its_number_is_not_taken(real, &desk, &pod).await?;
     let message = desk.says("Pending", "DeviceMissing", PATIENCE)?;
     ensure!(message.contains("last seen on node vm1"), "{message}");
-    has_no_pod(&cluster, &desk)?;
-    show(&cluster, "unplugged")?;
+    device.is_offered(cluster, Vm::NODE, 0)?;
+    has_no_pod(cluster, &desk, PATIENCE)?;
+    show(cluster, "unplugged")?;
 
-    let mut frames = Frames::subscribe(&cluster, &subject).await?;
+    let mut frames = Frames::subscribe(cluster, &subject).await?;
     let begin = Instant::now();
     vm.plug()?;
     frames.next(PATIENCE).await?;
@@ -78,16 +64,54 @@ async fn frames_of_a_real_driver_reach_nats_and_again_after_a_replug() -> Result
         "the first frame came {:?} after the device",
         begin.elapsed()
     );
-    ensure!(device.now(&cluster)?.path() == "/dev/video1", "{device:#?}");
-    runs_on(&cluster, &desk, Vm::NODE, &pod.uid)?;
-    let seen = listing(&cluster, &desk)?;
+    let there = device.now(cluster)?;
+    ensure!(there.path() == "/dev/video1", "{there:#?}");
+    runs_on(cluster, &desk, Vm::NODE, &pod.uid)?;
+    let seen = listing(cluster, &desk)?;
     ensure!(seen.contains(" 81, 1 "), "{seen}");
-    show(&cluster, "plugged in again, as another number")?;
+    show(cluster, "plugged in again, as another number")?;
     frames.next(PATIENCE).await?;
 
     // With a second device the machine's name alone would mean two.
     cluster.kubectl(&["delete", "camera", "-n", namespace.name(), desk.name()])?;
-    jpeg_is_passed_on_as_it_is(&cluster, &vm, &namespace).await
+    jpeg_is_passed_on_as_it_is(real).await
+}
+
+/// A container that is started again in its pod has the node that its pod was given, whichever camera that is by then. The
+/// operator would end the pod, and is not there to. The other
+/// one keeps the number.
+async fn another_camera_under_its_number_is_not_taken(
+    real: &Real,
+    desk: &Camera,
+    pod: &CameraPod,
+) -> Result<()> {
+    let Real { cluster, vm, .. } = real;
+    let operator = Operator::of(cluster);
+    operator.stop()?;
+    vm.unplug()?;
+    // The number is free when nothing has the old camera open any more.
+    vm.exec(
+        "kill -KILL $(pidof streamhub-ingest)
+         while pidof streamhub-ingest; do sleep 0.1; done
+         modprobe v4l2loopback video_nr=0 exclusive_caps=1
+         v4l2-ctl -d /dev/video0 --info",
+    )?;
+    let mut frames = Frames::subscribe(cluster, &real.frames_of(desk)).await?;
+    let name = desk.pod_name();
+    let log = ["logs", "-n", desk.namespace(), &name];
+    until(PATIENCE, || {
+        let said = cluster.kubectl(&log)?;
+        ensure!(said.contains("DeviceChanged"), "{said}");
+        Ok(())
+    })?;
+    let again = desk.pod()?;
+    ensure!(
+        again.uid == pod.uid && again.restarts > pod.restarts,
+        "it is not the pod's second container: {again:?}"
+    );
+    let frame = frames.next(Duration::from_secs(3)).await;
+    ensure!(frame.is_err(), "a frame of another camera: {frame:?}");
+    operator.start()
 }
 
 async fn what_was_asked_for_is_there(vm: &Vm, frames: &mut Frames) -> Result<()> {
@@ -123,7 +147,7 @@ async fn what_was_asked_for_is_there(vm: &Vm, frames: &mut Frames) -> Result<()>
         distances.len(),
         worst * 1000.0
     );
-    // The driver counts in ticks of 4 ms.
-    ensure!(worst < 0.05, "{distances:?}");
+    // The driver counts in ticks of 4 ms, and is late on a busy machine. The next picture is 100 ms away.
+    ensure!(worst < 0.08, "{distances:?}");
     Ok(())
 }

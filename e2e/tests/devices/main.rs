@@ -10,6 +10,7 @@ mod fake;
 mod loopback;
 mod many;
 mod plugging;
+mod real;
 mod reboots;
 mod restarts;
 mod support;

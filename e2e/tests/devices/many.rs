@@ -1,18 +1,24 @@
-//! A node with many devices.
+//! A node with many devices, and one device that many share.
 
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use streamhub_e2e::{FakeCamera, until};
+use streamhub_e2e::{Camera, Cluster, FakeCamera, FakeDevices, Namespace, until};
 
 use crate::fake::Fake;
-use crate::support::{Device, SOON};
+use crate::support::{Device, SOON, allocatable};
 
 const MANY: usize = 64;
 
 #[test]
 fn a_node_offers_64_devices() -> Result<()> {
-    let Some(Fake { cluster, n1, .. }) = &Fake::begin("many")? else {
+    let Some(Fake {
+        cluster,
+        n1,
+        namespace,
+        ..
+    }) = &Fake::begin("many")?
+    else {
         return Ok(());
     };
     let cameras: Vec<FakeCamera> = (0..MANY)
@@ -51,5 +57,30 @@ fn a_node_offers_64_devices() -> Result<()> {
         Ok(())
     })?;
     println!("and none after {:?}", begin.elapsed());
+    graphics_are_shared(cluster, n1, namespace)
+}
+
+fn graphics_are_shared(cluster: &Cluster, n1: &FakeDevices, namespace: &Namespace) -> Result<()> {
+    let offers = |number: &str| {
+        until(SOON, || {
+            let found = allocatable(cluster, "n1", "streamhub.dev/dri")?;
+            ensure!(found.as_deref() == Some(number), "n1 offers {found:?}");
+            Ok(())
+        })
+    };
+    n1.add_graphics()?;
+    offers("16")?;
+    let spec = "source: {test: {}}, frames: [{name: main, fps: 5, width: 320}], \
+         pod: {resources: {limits: {streamhub.dev/dri: 1}}}";
+    let both = ["left", "right"].map(|name| Camera::apply(cluster, namespace.name(), name, spec));
+    for camera in both {
+        let camera = camera?;
+        let pod = camera.is_ready_within(SOON)?;
+        ensure!(pod.node == "n1", "{camera}: {pod:?}");
+        let name = camera.pod_name();
+        let list = ["exec", "-n", namespace.name(), &name, "--", "ls"];
+        let seen = cluster.kubectl(&[&list[..], &["/dev/dri"]].concat())?;
+        ensure!(seen.starts_with("renderD"), "{seen}");
+    }
     Ok(())
 }

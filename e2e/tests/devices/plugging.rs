@@ -46,7 +46,7 @@ fn a_camera_follows_its_device() -> Result<()> {
         message.contains("last seen") && message.contains("n1"),
         "{message}"
     );
-    has_no_pod(cluster, &desk)?;
+    has_no_pod(cluster, &desk, SOON)?;
     ensure!(device.now(cluster)?.says("/state") == "Absent");
     show(cluster, "unplugged")?;
 

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use streamhub_e2e::{Cluster, FailedPods, Faults, Namespace, Recording, Vm};
+use streamhub_e2e::{FailedPods, Recording};
 
-use crate::driver::{PATIENCE, desk};
-use crate::support::{agents_are_ready, forget_devices, install, show};
+use crate::real::{PATIENCE, Real};
+use crate::support::show;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_reboots_leave_no_pile_of_failed_pods() -> Result<()> {
@@ -21,20 +21,20 @@ async fn ten_reboots_leave_no_pile_of_failed_pods() -> Result<()> {
 
 /// A kubelet admits the pods that it had before a device plugin comes back to it, and fails those with devices: once.
 async fn reboots(number: usize) -> Result<()> {
-    let Some(faults) = Faults::here() else {
+    let Some(real) = &Real::begin("reboots")? else {
         return Ok(());
     };
-    let cluster = Cluster::here()?;
-    let _installation = install(&cluster)?;
-    forget_devices(&cluster)?;
-    let vm = Vm::start(&cluster, &faults)?;
-    agents_are_ready(&cluster)?;
-    let namespace = Namespace::create(&cluster, "reboots")?;
-    let desk = desk(&cluster, namespace.name())?;
+    let Real {
+        cluster,
+        namespace,
+        vm,
+        ..
+    } = real;
+    let desk = real.desk()?;
     desk.is_ready_within(PATIENCE)?;
-    let recording = Recording::begin(&cluster, &desk).await?;
-    let mut failed = FailedPods::watch(&cluster, namespace.name())?;
-    show(&cluster, "before the first reboot")?;
+    let recording = Recording::begin(cluster, &desk).await?;
+    let mut failed = FailedPods::watch(cluster, namespace.name())?;
+    show(cluster, "before the first reboot")?;
     for reboot in 1..=number {
         let before = failed.so_far()?.len();
         let begin = Instant::now();
@@ -48,7 +48,7 @@ async fn reboots(number: usize) -> Result<()> {
         );
         ensure!(more <= 1, "{:#?}", failed.so_far()?);
         desk.is_ready_within(PATIENCE)?;
-        show(&cluster, &format!("after reboot {reboot}"))?;
+        show(cluster, &format!("after reboot {reboot}"))?;
     }
     failed.are_at_most(number)?;
     // Those that failed are cleaned up.

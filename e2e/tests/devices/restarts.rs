@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use streamhub_e2e::{Cluster, FailedPods, FakeCamera, Faults, SYSTEM, until};
+use streamhub_e2e::{FailedPods, FakeCamera, Faults, SYSTEM, until};
 
 use crate::fake::Fake;
 use crate::support::{Device, SOON, agents_are_ready, camera, listing, runs_on, show};
@@ -34,14 +34,14 @@ fn devices_outlive_kubelet_agent_and_node() -> Result<()> {
     // A kubelet forgets its plugins: each has to come to it again.
     let device = device.now(cluster)?;
     faults.kill("n2/kubelet")?.mend()?;
-    let device = registered_again(cluster, &device)?;
+    let device = device.is_registered_again(cluster)?;
     ensure!(
         runs_on(cluster, &desk, "n2", "")? == pod,
         "the restart of the kubelet took the pod"
     );
 
     faults.exec("n2", &format!("kill -KILL {AGENT_PROCESS}"))?;
-    let device = registered_again(cluster, &device)?;
+    let device = device.is_registered_again(cluster)?;
     agents_are_ready(cluster)?;
 
     let agents = "app.kubernetes.io/component=node-agent";
@@ -76,18 +76,6 @@ fn devices_outlive_kubelet_agent_and_node() -> Result<()> {
     listing(cluster, &desk)?;
     show(cluster, "the node is back")?;
     failed.are_at_most(1)
-}
-
-/// Waits until the kubelet has taken the device's plugin once more; the device as it is then.
-fn registered_again(cluster: &Cluster, device: &Device) -> Result<Device> {
-    let before = device.says("/registeredAt");
-    let now = until(SOON, || {
-        let now = device.now(cluster)?;
-        ensure!(now.says("/registeredAt") > before, "{now:#?}");
-        Ok(now)
-    })?;
-    now.is_offered(cluster, "n2", 1)?;
-    Ok(now)
 }
 
 /// A privileged container has every capability; what its program has kept of them is nothing.

@@ -97,6 +97,20 @@ impl Device {
         self.says("/devicePath")
     }
 
+    /// Waits until the kubelet has taken it once more, and offers it; the device as it is then.
+    pub fn is_registered_again(&self, cluster: &Cluster) -> Result<Self> {
+        let now = until(SOON, || {
+            let now = self.now(cluster)?;
+            ensure!(
+                now.says("/registeredAt") > self.says("/registeredAt"),
+                "{now:#?}"
+            );
+            Ok(now)
+        })?;
+        now.is_offered(cluster, now.says("/node"), 1)?;
+        Ok(now)
+    }
+
     /// Waits until the kubelet of a node offers so many of it.
     pub fn is_offered(&self, cluster: &Cluster, node: &str, number: u32) -> Result<()> {
         let resource = self.resource();
@@ -142,8 +156,8 @@ pub fn runs_on(cluster: &Cluster, camera: &Camera, node: &str, old: &str) -> Res
 }
 
 /// Waits until the camera has no pod.
-pub fn has_no_pod(cluster: &Cluster, camera: &Camera) -> Result<()> {
-    until(SOON, || {
+pub fn has_no_pod(cluster: &Cluster, camera: &Camera, limit: Duration) -> Result<()> {
+    until(limit, || {
         let pods = cluster.kubectl(&["get", "pods", "-n", camera.namespace(), "-o=name"])?;
         ensure!(pods.trim().is_empty(), "{camera} still has {pods}");
         Ok(())

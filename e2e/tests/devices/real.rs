@@ -1,0 +1,58 @@
+//! The node that has a real driver, with one camera.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use streamhub_e2e::{Camera, Cluster, Faults, Installation, Namespace, Vm};
+
+use crate::support::{agents_are_ready, forget_devices, install};
+
+/// Everything is several times slower in there.
+pub const PATIENCE: Duration = Duration::from_mins(6);
+
+/// The one device of the machine, whichever number it has. `vivid` says when the first line was exposed.
+const DESK: &str = "source: {v4l2: {deviceSelector: {node: vm1}, \
+     mode: {fourcc: YUYV, width: 320, height: 180, fps: 10}, \
+     controls: {saturation: 40, timestamp_source: 1}}}, frames: [{name: main, quality: 90}]";
+
+/// The chart, with no other test beside this one, and `vm1` as a third node.
+pub struct Real {
+    pub cluster: Cluster,
+    pub faults: Faults,
+    /// For the test's Cameras.
+    pub namespace: Namespace,
+    pub vm: Vm,
+    _installation: Installation,
+}
+
+impl Real {
+    /// None against a cluster of the user's own.
+    pub fn begin(namespace: &str) -> Result<Option<Self>> {
+        let Some(faults) = Faults::here() else {
+            return Ok(None);
+        };
+        let cluster = Cluster::here()?;
+        let installation = install(&cluster)?;
+        forget_devices(&cluster)?;
+        let real = Self {
+            vm: Vm::start(&cluster, &faults)?,
+            namespace: Namespace::create(&cluster, namespace)?,
+            cluster,
+            faults,
+            _installation: installation,
+        };
+        agents_are_ready(&real.cluster)?;
+        Ok(Some(real))
+    }
+
+    /// A Camera that means the machine's one device.
+    pub fn desk(&self) -> Result<Camera> {
+        Camera::apply(&self.cluster, self.namespace.name(), "desk", DESK)
+    }
+
+    /// Where a camera's frames are published.
+    pub fn frames_of(&self, camera: &Camera) -> String {
+        let (namespace, name) = (self.namespace.name(), camera.name());
+        format!("streamhub.{namespace}.default.frames.{name}.main")
+    }
+}
