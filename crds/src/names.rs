@@ -41,9 +41,14 @@ pub const HTTP_PORT: u16 = 8080;
 /// The hub of a camera that names none.
 pub const DEFAULT_HUB: &str = "default";
 
+/// The labels by which camera pods are watched.
+pub const POD_LABELS: [(&str, &str); 2] = [(MANAGED_BY_LABEL, OPERATOR), (NAME_LABEL, INGEST)];
+
 /// The selector of camera pods.
 pub fn pods_selector() -> String {
-    format!("{MANAGED_BY_LABEL}={OPERATOR},{NAME_LABEL}={INGEST}")
+    POD_LABELS
+        .map(|(label, value)| format!("{label}={value}"))
+        .join(",")
 }
 
 /// The selector of Deployments and pods that the chart makes.

@@ -1,5 +1,6 @@
 //! Carries one step out. Every write says which object it is for, so that of two operators one at most succeeds.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -142,11 +143,10 @@ impl Doing<'_> {
         }
     }
 
-    /// Where something goes wrong time after time, not each attempt may write.
+    /// Where pods end or are refused time after time, not each attempt may write.
     fn holds(&self) -> bool {
         let mut memory = lock(self.memory);
         let next = memory.budget.next(Now::read().instant);
-        let next = next.filter(|_| memory.failures > 0);
         if next.is_some() {
             memory.not_before = next;
         }
@@ -171,8 +171,7 @@ impl Doing<'_> {
                 // It may well be refused again: what is said about it stays until the pod is there.
                 said.clone()
             } else {
-                let mut status =
-                    status::status(self.observed, &lock(self.memory), &starting, now.millis);
+                let mut status = status::status(self.observed, &lock(self.memory), &starting, now.millis);
                 status.pod = Some(names::pod(&camera.key.name));
                 status
             }
@@ -243,9 +242,7 @@ impl Doing<'_> {
             .map(|(_, facts)| facts)
             .unwrap_or_default();
         if facts.owner.as_deref() == Some(camera.uid.as_str()) {
-            if let Verdict::Run(run) = &self.observed.verdict {
-                self.patch(&facts, run).await?;
-            }
+            self.label(found, &facts).await?;
             return Ok(Holder::Ours);
         }
         Ok(Holder::Other(Refusal {
@@ -253,6 +250,42 @@ impl Doing<'_> {
             message: NAME_TAKEN.to_owned(),
             stalled: true,
         }))
+    }
+
+    /// Gives a pod back the labels by which it is watched. What else it carries says of which release and of which
+    /// configuration it was made, and that is for the next look to judge.
+    async fn label(&self, found: Pod, facts: &PodFacts) -> Result<(), Error> {
+        let missing: BTreeMap<&str, &str> = names::POD_LABELS
+            .into_iter()
+            .filter(|(label, value)| {
+                facts.marks.labels.get(*label).map(String::as_str) != Some(value)
+            })
+            .collect();
+        let pod = if missing.is_empty() {
+            found
+        } else {
+            let body = json!({"metadata": {
+                "uid": facts.uid,
+                "resourceVersion": facts.version,
+                "labels": missing,
+            }});
+            let labelled = self.patch_pod(&body).await?;
+            self.context.metrics.wrote("pod-patched");
+            labelled
+        };
+        self.context.tell(|world| world.set_pod(pod, Told::Answer));
+        Ok(())
+    }
+
+    async fn patch_pod(&self, body: &Value) -> Result<Pod, Error> {
+        self.pods()
+            .patch(
+                &names::pod(&self.observed.camera.key.name),
+                &parameters(),
+                &Patch::Merge(body),
+            )
+            .await
+            .map_err(Error::at("give the pod its configuration"))
     }
 
     async fn patch(&self, pod: &PodFacts, run: &Run) -> Result<(), Error> {
@@ -264,12 +297,7 @@ impl Doing<'_> {
             "labels": wanted.labels,
             "annotations": wanted.annotations,
         }});
-        let name = names::pod(&camera.key.name);
-        let patched = self
-            .pods()
-            .patch(&name, &parameters(), &Patch::Merge(&body))
-            .await
-            .map_err(Error::at("give the pod its configuration"))?;
+        let patched = self.patch_pod(&body).await?;
         lock(self.memory).patched = Some(Now::read().instant);
         self.context.metrics.wrote("pod-patched");
         tracing::info!(camera = %camera.key, hash = wanted.config_hash, "new configuration given to the pod");

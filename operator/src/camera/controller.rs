@@ -78,7 +78,7 @@ async fn look(
         return Ok(None);
     };
     let step = next_step(context, &mut observed, memory);
-    let done = apply(context, &observed, &step, memory).await;
+    let done = Box::pin(apply(context, &observed, &step, memory)).await;
     trouble(&mut lock(memory), &step, &done);
     let done = match done {
         Err(error) if lock(memory).trouble.is_none() || !error.is_answer() => return Err(error),
