@@ -155,7 +155,9 @@ fn next_step(context: &Context, observed: &mut Observed, memory: &Mutex<Memory>)
     let release = settings.pods.hash();
     if step == Step::Replace {
         let answers = |key: &CameraKey, uid: &str| context.memories.has_answered(key, uid);
-        let gate = lock(&context.rollout).ask(key, &lock(&context.world), &release, answers);
+        let refused = |key: &CameraKey| context.memories.is_refused(key);
+        let gate =
+            lock(&context.rollout).ask(key, &lock(&context.world), &release, answers, refused);
         return match gate {
             Gate::Open { answered } => Step::Delete(Why::Release {
                 name: settings.pods.release.clone(),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use streamhub_plan::CameraKey;
 use streamhub_wire::status::CameraStatus;
 
+use super::picture::NAME_IS_TAKEN;
 use super::refusal::Refusal;
 use crate::backoff;
 use crate::budget::Budget;
@@ -172,6 +173,16 @@ impl Memories {
     /// Of one camera.
     pub fn of(&self, key: &CameraKey) -> Arc<Mutex<Memory>> {
         Arc::clone(self.all().entry(key.clone()).or_default())
+    }
+
+    /// Whether the API server takes no pod of it. That another has the name is not the pod's fault.
+    pub fn is_refused(&self, key: &CameraKey) -> bool {
+        let memory = self.all().get(key).cloned();
+        memory.is_some_and(|memory| {
+            let memory = lock(&memory);
+            let mut refusal = memory.refusal.iter();
+            refusal.any(|refusal| refusal.reason != NAME_IS_TAKEN)
+        })
     }
 
     /// Whether its pod has said anything; `None` while it has hardly been asked.

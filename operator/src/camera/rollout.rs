@@ -1,4 +1,4 @@
-//! A new release goes out camera by camera: a tenth at a time, and no further than the first that can't start.
+//! A new release goes out camera by camera: a tenth at a time, and no further than the first that can't be made or start.
 
 use std::collections::BTreeSet;
 
@@ -41,15 +41,16 @@ pub struct Rollout {
 
 impl Rollout {
     /// Asks for one more, and notes it when it may. `answers` says whether a pod has ever said something, and nothing
-    /// while it has hardly been asked.
+    /// while it has hardly been asked; `refused`, whether the API server takes no pod of a camera.
     pub fn ask(
         &mut self,
         key: &CameraKey,
         world: &World,
         release: &str,
         answers: impl Fn(&CameraKey, &str) -> Option<bool>,
+        refused: impl Fn(&CameraKey) -> bool,
     ) -> Gate {
-        let gate = self.gate(key, world, release, answers);
+        let gate = self.gate(key, world, release, answers, refused);
         if matches!(gate, Gate::Open { .. }) {
             self.waiting.remove(key);
         } else {
@@ -64,6 +65,7 @@ impl Rollout {
         world: &World,
         release: &str,
         answers: impl Fn(&CameraKey, &str) -> Option<bool>,
+        refused: impl Fn(&CameraKey) -> bool,
     ) -> Gate {
         let answering = |key: &CameraKey, pod: &PodFacts| {
             if pod.ready.is_some() {
@@ -83,6 +85,11 @@ impl Rollout {
             });
             !arrived && !leaves
         });
+        let mut moving = self.moving.iter();
+        let refused = moving.find(|key| world.pod(key).is_none() && refused(key));
+        if let Some(by) = refused.cloned() {
+            return self.stop(by);
+        }
         let mut away = self.moving.clone();
         let moved = |pod: &PodFacts| pod.annotation(names::MOVED).is_some();
         for (other, pod) in world.pods() {
@@ -90,9 +97,7 @@ impl Rollout {
                 continue;
             }
             if cant_start(pod) {
-                let news = self.stopped.replace(other.clone()).as_ref() != Some(other);
-                let by = other.clone();
-                return Gate::Stopped { by, news };
+                return self.stop(other.clone());
             }
             // That no node takes it is not its release's doing.
             if pod.node.is_some() {
@@ -115,6 +120,12 @@ impl Rollout {
         Gate::Open { answered }
     }
 
+    fn stop(&mut self, by: CameraKey) -> Gate {
+        let before = self.stopped.replace(by.clone());
+        let news = before.as_ref() != Some(&by);
+        Gate::Stopped { by, news }
+    }
+
     /// Some cameras that were told to wait, to be looked at once there may be room again.
     pub fn next(&mut self, world: &World) -> Vec<CameraKey> {
         let next: Vec<CameraKey> = self.waiting.iter().take(at_once(world)).cloned().collect();
@@ -124,7 +135,7 @@ impl Rollout {
         next
     }
 
-    /// Whether a pod of this release could not start, and so others wait.
+    /// Whether a pod of this release could not be made or start, and so others wait.
     pub fn is_stopped(&self) -> bool {
         self.stopped.is_some()
     }
@@ -146,7 +157,9 @@ fn cant_start(pod: &PodFacts) -> bool {
         "ErrImagePull",
         "ImagePullBackOff",
         "ErrImageNeverPull",
+        "ImageInspectError",
         "InvalidImageName",
+        "CreateContainerConfigError",
         "CreateContainerError",
         "RunContainerError",
         "CrashLoopBackOff",

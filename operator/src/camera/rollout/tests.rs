@@ -17,7 +17,16 @@ fn fleet(number: usize) -> World {
 }
 
 fn ask(rollout: &mut Rollout, world: &World, name: &str) -> Gate {
-    rollout.ask(&key(name), world, &recipe("new").hash(), |_, _| Some(false))
+    ask_where(rollout, world, name, |_, _| Some(false))
+}
+
+fn ask_where(
+    rollout: &mut Rollout,
+    world: &World,
+    name: &str,
+    answers: impl Fn(&CameraKey, &str) -> Option<bool>,
+) -> Gate {
+    rollout.ask(&key(name), world, &recipe("new").hash(), answers, |_| false)
 }
 
 const OPEN: Gate = Gate::Open { answered: true };
@@ -76,28 +85,57 @@ fn a_camera_that_is_down_but_whose_pod_answers_holds_nobody_up() {
     let mut rollout = Rollout::default();
     ask(&mut rollout, &world, "cam0");
     arrive(&mut world, "cam0", |pod| running(pod, false));
-    let gate = rollout.ask(&key("cam1"), &world, &recipe("new").hash(), |_, uid| {
+    let gate = ask_where(&mut rollout, &world, "cam1", |_, uid| {
         Some(uid == "new-cam0")
     });
     assert_eq!(gate, OPEN);
 }
 
-#[test]
-fn the_first_that_can_t_start_stops_it() {
-    let mut world = fleet(30);
-    let mut rollout = Rollout::default();
-    ask(&mut rollout, &world, "cam0");
-    let status = json!({"phase": "Pending", "containerStatuses": [{
-        "name": "ingest", "image": "", "imageID": "", "ready": false, "restartCount": 0,
-        "state": {"waiting": {"reason": "ImagePullBackOff"}},
-    }]});
-    arrive(&mut world, "cam0", |pod| with_status(pod, status));
-    let stopped = |news| Gate::Stopped {
+fn stopped(news: bool) -> Gate {
+    Gate::Stopped {
         by: key("cam0"),
         news,
+    }
+}
+
+#[test]
+fn the_first_that_can_t_start_stops_it() {
+    for reason in [
+        "ImagePullBackOff",
+        "ImageInspectError",
+        "CreateContainerConfigError",
+    ] {
+        let mut world = fleet(30);
+        let mut rollout = Rollout::default();
+        ask(&mut rollout, &world, "cam0");
+        let status = json!({"phase": "Pending", "containerStatuses": [{
+            "name": "ingest", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": reason}},
+        }]});
+        arrive(&mut world, "cam0", |pod| with_status(pod, status));
+        assert_eq!(ask(&mut rollout, &world, "cam1"), stopped(true), "{reason}");
+        assert_eq!(ask(&mut rollout, &world, "cam2"), stopped(false));
+    }
+}
+
+#[test]
+fn the_first_that_the_api_server_refuses_stops_it_until_it_is_made() {
+    let mut world = fleet(30);
+    let mut rollout = Rollout::default();
+    let mut ask_when = |world: &World, name: &str, refused: &[CameraKey]| {
+        let release = recipe("new").hash();
+        let refused = |key: &CameraKey| refused.contains(key);
+        rollout.ask(&key(name), world, &release, |_, _| Some(false), refused)
     };
-    assert_eq!(ask(&mut rollout, &world, "cam1"), stopped(true));
-    assert_eq!(ask(&mut rollout, &world, "cam2"), stopped(false));
+    assert_eq!(ask_when(&world, "cam0", &[]), OPEN);
+    world.remove_pod(&key("cam0"), None);
+    // Nobody asked for another pod of cam5 for this release's sake.
+    world.remove_pod(&key("cam5"), None);
+    let refused = [key("cam0"), key("cam5")];
+    assert_eq!(ask_when(&world, "cam1", &refused), stopped(true));
+    assert_eq!(ask_when(&world, "cam2", &refused), stopped(false));
+    arrive(&mut world, "cam0", |pod| running(pod, true));
+    assert_eq!(ask_when(&world, "cam1", &refused), OPEN);
 }
 
 #[test]
@@ -135,7 +173,7 @@ fn one_of_which_nothing_is_known_yet_is_asked_first() {
     let starting = running(pod_of(&world, "cam1", "old"), false);
     world.set_pod(on_node(starting, "n1"), Told::Watch);
     let mut rollout = Rollout::default();
-    let gate = rollout.ask(&key("cam1"), &world, &recipe("new").hash(), |_, _| None);
+    let gate = ask_where(&mut rollout, &world, "cam1", |_, _| None);
     assert_eq!(gate, Gate::Full);
 }
 
