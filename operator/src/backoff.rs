@@ -11,4 +11,4 @@ pub const TAKEN: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_s
 /// For requests that failed.
 pub const REQUEST: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_mins(2));
 /// For statuses of pods that can't be read.
-pub const READING: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_mins(5));
+pub const READING: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_secs(30));

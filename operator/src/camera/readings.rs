@@ -1,5 +1,6 @@
 //! Asks pods how they are: `/status` of each, when it may have changed.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,13 +26,15 @@ const NOT_READY: Duration = Duration::from_secs(10);
 /// While it has to take new configuration over.
 const PATCHED: Duration = Duration::from_secs(1);
 /// For so long: the source that it names may be the one before, until the next is there.
-const PATCHED_FOR: Duration = Duration::from_secs(30);
+pub(super) const PATCHED_FOR: Duration = Duration::from_secs(30);
 /// While it is ready and has something to complain of: that passes without a word.
 const WARNS: Duration = Duration::from_mins(1);
 /// Once more after it became ready: by then its rate is measured.
 const SETTLED: Duration = Duration::from_secs(10);
 /// A process that has just started listens soon.
 const SOON: Duration = Duration::from_secs(2);
+/// So often.
+const EAGER: u32 = 5;
 const CONNECT: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(3);
 /// A pod that is there refuses sooner; many that are not would hold up those that are.
@@ -55,25 +58,42 @@ pub fn due(pod: &PodFacts, memory: &Memory) -> Option<Instant> {
     if reading.ready != pod.ready {
         return Some(Instant::now());
     }
+    let patched = memory.patched;
+    let patched = patched.is_some_and(|at| reading.asked < at + PATCHED_FOR);
     if reading.failed > 0 {
-        let wait = match (ready, reading.failed) {
-            (true, failed) => backoff::READING.after(failed) * 2,
-            (false, ..=5) => SOON,
-            (false, failed) => backoff::READING.after(failed - 5),
+        let wait = match reading.failed {
+            ..=EAGER if !ready || patched => SOON,
+            failed if ready => spread(pod, backoff::READING.after(failed) * 2),
+            failed => spread(pod, backoff::READING.after(failed.saturating_sub(EAGER))),
         };
         return Some(reading.asked + wait);
     }
-    let patched = memory.patched;
-    if patched.is_some_and(|at| reading.asked < at + PATCHED_FOR) {
+    if patched {
         return Some(reading.asked + PATCHED);
     }
     let said = reading.said.as_ref();
+    let behind = said.is_some_and(|said| !runs_what_it_carries(pod, said));
     let warns = said.is_some_and(|said| !said.reason.is_empty());
     match (ready, reading.asked_since_flip) {
         (false, _) => Some(reading.asked + NOT_READY),
+        (true, _) if behind => Some(reading.asked + NOT_READY),
         (true, ..=1) => Some(reading.asked + SETTLED),
         (true, _) => warns.then(|| reading.asked + WARNS),
     }
+}
+
+/// Whether a pod says that it runs the configuration that it was given.
+pub fn runs_what_it_carries(pod: &PodFacts, said: &CameraStatus) -> bool {
+    pod.annotation(names::CONFIG_HASH) == Some(said.config.hash.as_str())
+}
+
+/// Between all and four fifths of a wait, always the same for a pod, so that many that fell silent at once are not all
+/// asked at once for ever.
+fn spread(pod: &PodFacts, wait: Duration) -> Duration {
+    let mut hasher = DefaultHasher::new();
+    pod.uid.hash(&mut hasher);
+    let part = u32::try_from(hasher.finish() % 200).unwrap_or_default();
+    wait * (1000 - part) / 1000
 }
 
 /// Asks pods. Those whose silence had to be waited for are asked again by another one, so that they hold up no others.
