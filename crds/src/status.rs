@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CameraStatus {
-    /// The generation of the Camera that the rest is about.
+    /// The generation of the Camera that runs, or that can't. While a pod goes on with what it had before a change, this
+    /// and that of the condition `Ready` stay behind, so that `kubectl wait` and kstatus wait for what was changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Accepted`: the Camera can run here. `Ready`: fresh frames, and NATS takes them. `DeviceReady`: its capture

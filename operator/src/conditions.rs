@@ -9,7 +9,8 @@ pub struct Conditions<'a> {
     /// Those that are there already.
     pub all: Vec<Condition>,
     before: &'a [Condition],
-    generation: i64,
+    /// The generation of the object that the next ones are about.
+    pub generation: i64,
     now: Time,
 }
 

@@ -1,7 +1,7 @@
 //! The reasons that the operator itself gives, with what a person can do about each.
 
 /// Reason, meaning, what to do.
-const REASONS: [(&str, &str, &str); 28] = [
+const REASONS: [(&str, &str, &str); 30] = [
     (
         "Invalid",
         "what is stored of the Camera is not valid, as under an older definition",
@@ -95,6 +95,18 @@ const REASONS: [(&str, &str, &str); 28] = [
         "ApiServerError",
         "the API server, or a webhook that it asks, fails at what has to be done; the message has its words",
         "look at the webhook or the API server that the message names; it is tried again up to every two minutes",
+    ),
+    (
+        "RolloutWaiting",
+        "what was changed comes with the pod of another release, and it is not this camera's turn yet; what runs goes on, \
+         and `observedGeneration` stays behind",
+        "wait; where the roll-out has stopped, the operator's log names the camera whose pod can't be made or can't start",
+    ),
+    (
+        "ConfigPending",
+        "the pod does not say that it runs what was changed, or a device keeps it from being made anew; what runs goes on, \
+         and `observedGeneration` stays behind",
+        "see the message and the pod's log",
     ),
     (
         "Unschedulable",

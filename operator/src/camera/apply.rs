@@ -171,7 +171,13 @@ impl Doing<'_> {
                 // It may well be refused again: what is said about it stays until the pod is there.
                 said.clone()
             } else {
-                let mut status = status::status(self.observed, &lock(self.memory), &starting, now.millis);
+                let mut status = status::status(
+                    self.observed,
+                    &lock(self.memory),
+                    &starting,
+                    true,
+                    now.millis,
+                );
                 status.pod = Some(names::pod(&camera.key.name));
                 status
             }

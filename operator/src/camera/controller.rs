@@ -12,7 +12,8 @@ use super::dereference::Observed;
 use super::memory::{Memory, lock};
 use super::picture::{Picture, picture};
 use super::rollout::Gate;
-use super::status::status;
+use super::status::{same_but_for_generations, status};
+use super::uptake::{ROLLOUT_WAITING, Uptake, uptake};
 use super::verdict::{Refused, Verdict};
 use crate::backoff;
 use crate::context::Context;
@@ -206,17 +207,23 @@ async fn tell(
 ) -> Result<Option<Duration>, Error> {
     let now = Now::read();
     let camera = &observed.camera;
+    let again;
     let (picture, wanted) = {
+        let uptake = uptaken(context, observed, memory, now);
         let memory = lock(memory);
-        let picture = picture(observed, &memory, step);
-        let wanted = status(observed, &memory, &picture, now.millis);
-        if wanted == camera.status {
-            return Ok(None);
+        let mut picture = picture(observed, &memory, step);
+        uptake.say(&mut picture);
+        let wanted = status(observed, &memory, &picture, uptake.done, now.millis);
+        again = uptake.again;
+        // The pod says in a moment whether it runs what was changed; one write tells both then.
+        let soon = uptake.is_underway() && same_but_for_generations(&camera.status, &wanted);
+        if soon || wanted == camera.status {
+            return Ok(again);
         }
         let refused = memory.status_refused.as_ref();
         let refused = refused.filter(|(version, _)| *version == camera.version);
-        let again = refused.map(|(_, at)| *at + REFUSED_AGAIN);
-        let at = again.filter(|again| *again > now.instant);
+        let at = refused.map(|(_, at)| *at + REFUSED_AGAIN);
+        let at = at.filter(|at| *at > now.instant);
         if let Some(at) = at.or_else(|| memory.budget.next(now.instant)) {
             return Ok(Some(at - now.instant));
         }
@@ -245,7 +252,22 @@ async fn tell(
         }
         announce(context, observed, &picture);
     }
-    Ok(None)
+    Ok(again)
+}
+
+fn uptaken(context: &Context, observed: &Observed, memory: &Mutex<Memory>, now: Now) -> Uptake {
+    let stopped = lock(&context.rollout).is_stopped();
+    let wanted = match &observed.verdict {
+        Verdict::Run(run) => Some(build::wanted(run, &context.settings.pods)),
+        Verdict::Refused(_) => None,
+    };
+    uptake(
+        observed,
+        wanted.as_ref(),
+        &lock(memory),
+        stopped,
+        now.instant,
+    )
 }
 
 fn announce(context: &Context, observed: &Observed, picture: &Picture) {
@@ -271,8 +293,8 @@ fn announce(context: &Context, observed: &Observed, picture: &Picture) {
     } else {
         &picture.message
     };
-    if picture.reason == "Disabled" {
-        context.events.normal(camera, "Disabled", note);
+    if matches!(picture.reason.as_str(), "Disabled" | ROLLOUT_WAITING) {
+        context.events.normal(camera, &picture.reason, note);
     } else {
         context.events.warning(camera, &picture.reason, note);
     }

@@ -8,12 +8,14 @@ use super::memory::{Memory, Reading};
 use super::picture::Picture;
 use crate::conditions::{Conditions, time};
 use crate::names;
+use crate::world::CameraObject;
 
-/// The status that a Camera should have.
+/// The status that a Camera should have; `runs` says whether its pod runs what the Camera says now.
 pub fn status(
     observed: &Observed,
     memory: &Memory,
     picture: &Picture,
+    runs: bool,
     now_ms: u64,
 ) -> CameraStatus {
     let camera = &observed.camera;
@@ -21,9 +23,19 @@ pub fn status(
     let pod = observed.own_pod();
     let reason = some(&picture.reason);
     let same = old.state.as_deref() == Some(picture.state) && old.reason == reason;
+    let shown = if runs {
+        camera.generation
+    } else {
+        generation_before(camera)
+    };
     CameraStatus {
-        observed_generation: Some(camera.generation),
-        conditions: conditions(observed, picture, now_ms),
+        // What can't be accepted will not run: who waits for it need not.
+        observed_generation: Some(if picture.not_accepted.is_some() {
+            camera.generation
+        } else {
+            shown
+        }),
+        conditions: conditions(observed, picture, shown, now_ms),
         state: Some(picture.state.to_owned()),
         reason,
         message: some(&picture.message),
@@ -39,7 +51,30 @@ pub fn status(
     }
 }
 
-fn conditions(observed: &Observed, picture: &Picture, now_ms: u64) -> Vec<Condition> {
+/// Whether the same is said of another generation.
+pub fn same_but_for_generations(old: &CameraStatus, new: &CameraStatus) -> bool {
+    let mut new = new.clone();
+    new.observed_generation = old.observed_generation;
+    for (new, old) in new.conditions.iter_mut().zip(&old.conditions) {
+        new.observed_generation = old.observed_generation;
+    }
+    new == *old
+}
+
+/// The generation that was last known to run.
+fn generation_before(camera: &CameraObject) -> i64 {
+    let mut conditions = camera.status.conditions.iter();
+    let ready = conditions.find(|condition| condition.type_ == "Ready");
+    let before = ready.and_then(|ready| ready.observed_generation);
+    before
+        .or(camera.status.observed_generation)
+        .unwrap_or_default()
+        .min(camera.generation)
+}
+
+/// `shown` is the generation of which the pod shows how it is; `kubectl wait` does not take a condition of an older one for
+/// an answer.
+fn conditions(observed: &Observed, picture: &Picture, shown: i64, now_ms: u64) -> Vec<Condition> {
     let camera = &observed.camera;
     let mut all = Conditions::after(&camera.status.conditions, camera.generation, now_ms);
     match &picture.not_accepted {
@@ -49,6 +84,7 @@ fn conditions(observed: &Observed, picture: &Picture, now_ms: u64) -> Vec<Condit
     if let Some((ready, reason, message)) = &picture.device {
         all.add("DeviceReady", *ready, reason, message);
     }
+    all.generation = shown;
     let why = if picture.reason.is_empty() {
         picture.state
     } else {

@@ -103,6 +103,14 @@ fn of_operator(reason: &str, camera: &Key, hub: &str) -> Option<(&'static str, S
             "the pod runs and does not answer the operator: a NetworkPolicy between them, or a process that hangs",
             format!("{kubectl} get networkpolicies; {kubectl} logs cam-{name}"),
         ),
+        "RolloutWaiting" => (
+            "what was changed comes with the new release, which reaches some cameras at a time",
+            format!("{kubectl} get pod cam-{name} -L app.kubernetes.io/version"),
+        ),
+        "ConfigPending" => (
+            "the pod goes on with what it had before the last change",
+            format!("{kubectl} logs cam-{name}; {kubectl} delete pod cam-{name}"),
+        ),
         _ => return None,
     })
 }

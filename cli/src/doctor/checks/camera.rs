@@ -85,10 +85,12 @@ fn one(facts: &Facts, camera: &CameraObject) -> Vec<Finding> {
 fn unattended(facts: &Facts, camera: &CameraObject, about: &str) -> Option<Finding> {
     let metadata = &camera.object.metadata;
     let namespace = &camera.key.namespace;
-    let observed = camera
-        .status
-        .as_ref()
-        .and_then(|status| status.observed_generation);
+    // What was looked at may not run yet: some of it is older then.
+    let observed = camera.status.as_ref().and_then(|status| {
+        let conditions = status.conditions.iter();
+        let conditions = conditions.filter_map(|condition| condition.observed_generation);
+        conditions.chain(status.observed_generation).max()
+    });
     if let Some(deleted) = &metadata.deletion_timestamp {
         let late = facts.age(deleted.0);
         let holders = metadata.finalizers.clone().unwrap_or_default().join(", ");

@@ -25,6 +25,13 @@ fn where_all_is_well_nothing_is_found() {
     for fine in [
         refused("Disabled", "switched off by spec.enabled"),
         camera(json!({"observedGeneration": 2, "state": "Finished", "since": LONG_AGO})),
+        // It was looked at, and runs what it had before.
+        camera(
+            json!({"observedGeneration": 1, "state": "Streaming", "since": LONG_AGO, "conditions": [
+                {"type": "Accepted", "status": "True", "reason": "Accepted", "message": "", "observedGeneration": 2,
+                    "lastTransitionTime": LONG_AGO},
+            ]}),
+        ),
     ] {
         assert_eq!(found(&has_camera(fine)), []);
     }

@@ -1,6 +1,11 @@
 //! Pods of which the operator does not know what became of them, or that do not last.
 
+use std::time::Instant;
+
+use streamhub_wire::status::CameraStatus as Said;
+
 use super::*;
+use crate::camera::memory::Reading;
 
 #[tokio::test]
 async fn a_pod_that_was_made_without_an_answer_keeps_its_number_to_itself() {
@@ -111,4 +116,72 @@ async fn a_pod_that_is_evicted_again_and_again_is_not_written_about_without_end(
         .iter()
         .filter(|write| write.starts_with("PATCH cameras"));
     assert!(statuses.count() <= 3, "{writes:?}");
+}
+
+#[tokio::test]
+async fn a_change_is_written_once_and_when_the_pod_runs_it() {
+    let mut cluster = Cluster::new(None);
+    cluster.apply("source: {test: {}}");
+    cluster.settle().await;
+    let (camera, pod) = (
+        place("cameras", NAMESPACE, "door"),
+        place("pods", NAMESPACE, "cam-door"),
+    );
+    let get = |place| cluster.api.with(|store| store.objects[place].clone());
+    let says_what_it_was_given = || {
+        let marks = &get(&pod)["metadata"];
+        let mut said = Said::default();
+        said.config.hash = marks["annotations"][names::CONFIG_HASH]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        lock(&cluster.operator.memories.of(&key("door"))).reading = Some(Reading {
+            uid: marks["uid"].as_str().unwrap().to_owned(),
+            asked: Instant::now(),
+            said: Some(Arc::new(said)),
+            failed: 0,
+            slow: false,
+            error: String::new(),
+            ready: None,
+            asked_since_flip: 1,
+        });
+    };
+    let mut running = get(&pod);
+    running["status"]["containerStatuses"] = json!([{
+        "name": "ingest", "image": "", "imageID": "", "ready": true, "restartCount": 0,
+        "state": {"running": {"startedAt": "2026-11-21T00:00:00Z"}},
+    }]);
+    cluster
+        .api
+        .with(|store| store.replace(pod.clone(), running));
+    let look = async || {
+        for _ in 0..3 {
+            cluster.tell();
+            cluster.time_goes_by();
+            Cameras(Arc::clone(&cluster.operator))
+                .work(key("door"))
+                .await;
+        }
+        let ready = get(&camera)["status"].clone();
+        let conditions = ready["conditions"].as_array().unwrap();
+        let ready_of = conditions.iter().find(|it| it["type"] == "Ready").unwrap();
+        assert_eq!(ready_of["observedGeneration"], ready["observedGeneration"]);
+        (
+            ready["observedGeneration"].as_i64(),
+            cluster.api.with(|store| std::mem::take(&mut store.writes)),
+        )
+    };
+    says_what_it_was_given();
+    assert_eq!(look().await.0, Some(1));
+    cluster.apply("source: {test: {fps: 5}}");
+    assert_eq!(
+        look().await,
+        (Some(1), vec!["PATCH pods cam-door".to_owned()])
+    );
+    says_what_it_was_given();
+    assert_eq!(
+        look().await,
+        (Some(2), vec!["PATCH cameras door".to_owned()])
+    );
+    assert_eq!(look().await, (Some(2), Vec::new()));
 }

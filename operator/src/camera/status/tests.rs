@@ -45,7 +45,7 @@ fn said(fps: f64) -> Memory {
 fn next(old: CameraStatus, memory: &Memory, millis: u64) -> CameraStatus {
     let observed = observed(old);
     let picture = picture(&observed, memory, &Step::Keep);
-    status(&observed, memory, &picture, millis)
+    status(&observed, memory, &picture, true, millis)
 }
 
 #[test]
@@ -80,4 +80,77 @@ fn an_incarnation_is_never_lost() {
         ..CameraStatus::default()
     };
     assert_eq!(next(old, &Memory::default(), MILLIS).incarnation, Some(7));
+}
+
+/// The same Camera, changed; its pod runs what it says, or what it said.
+fn changed(
+    old: CameraStatus,
+    generation: i64,
+    runs: bool,
+    change: impl FnOnce(&mut Picture),
+) -> CameraStatus {
+    let mut observed = observed(old);
+    observed.camera.generation = generation;
+    let memory = said(25.0);
+    let mut picture = picture(&observed, &memory, &Step::Keep);
+    change(&mut picture);
+    status(&observed, &memory, &picture, runs, MILLIS)
+}
+
+fn generations(status: &CameraStatus) -> (i64, Vec<(&str, i64)>) {
+    let conditions = status.conditions.iter();
+    let conditions = conditions.map(|it| (it.type_.as_str(), it.observed_generation.unwrap()));
+    (status.observed_generation.unwrap(), conditions.collect())
+}
+
+#[test]
+fn ready_is_of_the_generation_that_runs_and_accepted_of_the_newest() {
+    let first = next(CameraStatus::default(), &said(25.0), MILLIS);
+    let before = changed(first.clone(), 3, false, |_| {});
+    assert_eq!(
+        generations(&before),
+        (1, vec![("Accepted", 3), ("Ready", 1)])
+    );
+    assert!(same_but_for_generations(&first, &before));
+    let again = changed(before.clone(), 3, false, |_| {});
+    assert_eq!(again, before, "and nothing more is written");
+    let stalled = changed(before.clone(), 3, false, |picture| picture.stalled = true);
+    assert!(!same_but_for_generations(&before, &stalled));
+    assert_eq!(
+        generations(&stalled),
+        (1, vec![("Accepted", 3), ("Ready", 1), ("Stalled", 1)]),
+        "it may be what was changed that mends it"
+    );
+    let after = changed(before, 3, true, |_| {});
+    assert_eq!(
+        generations(&after),
+        (3, vec![("Accepted", 3), ("Ready", 3)])
+    );
+}
+
+#[test]
+fn who_waits_for_what_is_not_accepted_is_told_so() {
+    let first = next(CameraStatus::default(), &said(25.0), MILLIS);
+    let refused = changed(first, 2, false, |picture| {
+        picture.not_accepted = Some(("Invalid", "why".to_owned()));
+    });
+    assert_eq!(
+        generations(&refused),
+        (2, vec![("Accepted", 2), ("Ready", 1)])
+    );
+    // Mended, it still runs what it ran.
+    let mended = changed(refused, 3, false, |_| {});
+    assert_eq!(
+        generations(&mended),
+        (1, vec![("Accepted", 3), ("Ready", 1)])
+    );
+}
+
+#[test]
+fn a_camera_that_was_not_looked_at_yet_shows_no_generation_as_running() {
+    let first = changed(CameraStatus::default(), 2, false, |_| {});
+    assert_eq!(
+        generations(&first),
+        (0, vec![("Accepted", 2), ("Ready", 0)])
+    );
 }
