@@ -2,9 +2,11 @@
 //!
 //! * [`world`]: what is known of the cluster, kept by [`watch`]; pure but for its lock.
 //! * [`camera`]: dereference, decide, build, apply, status, for one Camera at a time; [`hub`]: the same for a hub.
-//! * [`queue`]: who is looked at next; [`backoff`]: when again; [`election`]: who of several operators works.
+//! * [`queue`]: who is looked at next; [`backoff`]: when again; [`pulse`]: whether it gets on;
+//!   [`election`]: who of several operators works.
 //! * [`agent`]: the node agent, a program of its own; [`process`]: what the two have in common.
-//! * [`conditions`]: of a status; [`client`]: how the API server is spoken to; [`events`], [`metrics`], [`http`]: what people and Prometheus see.
+//! * [`conditions`]: of a status; [`client`]: how the API server is spoken to; [`events`], [`metrics`], [`http`]: what people
+//!   and Prometheus see.
 
 pub mod agent;
 pub mod args;
@@ -22,6 +24,7 @@ pub mod hub;
 pub mod metrics;
 pub mod operator;
 pub mod process;
+pub mod pulse;
 pub mod queue;
 pub mod reasons;
 pub mod settings;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use streamhub_plan::CameraKey;
@@ -24,6 +24,7 @@ use crate::http::{Pages, routes};
 use crate::hub::{Budgets, Hubs, by_state};
 use crate::metrics::Metrics;
 use crate::process::stop_at_a_signal;
+use crate::pulse::Pulse;
 use crate::queue::Queue;
 use crate::settings::Settings;
 use crate::watch as watches;
@@ -49,8 +50,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     // One that waits for the Lease is as ready as it can be.
     let (ready, ready_seen) = watch::channel(true);
     let figures = Arc::clone(&metrics);
+    let pulses = Pulses::default();
+    let seen = pulses.clone();
     let pages = Pages {
-        alive: Arc::new(|| true),
+        alive: Arc::new(move || seen.are_well()),
         render: Arc::new(move || figures.render()),
         ready: ready_seen,
         waiting: "the first lists are still being read\n",
@@ -70,6 +73,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         clients: &clients,
         metrics: &metrics,
         ready: &ready,
+        pulses: &pulses,
     };
     loop {
         let (identity, release) = (&settings.identity, &settings.pods.release);
@@ -89,6 +93,32 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             // wait ever longer before it starts us again.
             Held::Lost => tracing::warn!("the Lease is lost; all work is dropped"),
         }
+    }
+}
+
+/// Of each queue, whether it gets on.
+#[derive(Clone, Default)]
+struct Pulses {
+    cameras: Pulse,
+    hubs: Pulse,
+    readings: Pulse,
+    retries: Pulse,
+}
+
+impl Pulses {
+    fn are_well(&self) -> bool {
+        let now = Instant::now();
+        let all = [
+            ("camera", &self.cameras),
+            ("hub", &self.hubs),
+            ("status", &self.readings),
+            ("status-retry", &self.retries),
+        ];
+        let stuck = all.into_iter().find(|(_, pulse)| !pulse.is_well(now));
+        if let Some((queue, _)) = stuck {
+            tracing::error!(queue, "all work in this queue hangs; this is a defect");
+        }
+        stuck.is_none()
     }
 }
 
@@ -114,6 +144,7 @@ impl Queues {
     async fn run(
         self,
         context: Arc<Context>,
+        pulses: Pulses,
         mut listed: watch::Receiver<bool>,
         end: watch::Receiver<bool>,
     ) {
@@ -125,10 +156,14 @@ impl Queues {
         tracing::info!("all there is is known; beginning");
         let readings = |retries| Readings::new(Arc::clone(&context), retries);
         tokio::join!(
-            self.cameras.run(Cameras(Arc::clone(&context)), end.clone()),
-            self.hubs.run(Hubs(Arc::clone(&context)), end.clone()),
-            self.readings.run(readings(false), end.clone()),
-            self.retries.run(readings(true), end.clone()),
+            self.cameras
+                .run(Cameras(Arc::clone(&context)), pulses.cameras, end.clone()),
+            self.hubs
+                .run(Hubs(Arc::clone(&context)), pulses.hubs, end.clone()),
+            self.readings
+                .run(readings(false), pulses.readings, end.clone()),
+            self.retries
+                .run(readings(true), pulses.retries, end.clone()),
         );
     }
 }
@@ -139,6 +174,7 @@ struct Term<'a> {
     clients: &'a Clients,
     metrics: &'a Arc<Metrics>,
     ready: &'a watch::Sender<bool>,
+    pulses: &'a Pulses,
 }
 
 impl Term<'_> {
@@ -176,7 +212,7 @@ impl Term<'_> {
         tasks.spawn(figures(Arc::clone(&context)));
         let (end, ending) = watch::channel(false);
         let mut work = JoinSet::new();
-        work.spawn(queues.run(context, listed, ending));
+        work.spawn(queues.run(context, self.pulses.clone(), listed, ending));
 
         let (release, released) = watch::channel(false);
         let orderly = async {
@@ -216,5 +252,31 @@ async fn figures(context: Arc<Context>) {
         context.metrics.rollout_waiting.set(waiting as i64);
         context.metrics.rollout_stopped.set(i64::from(stopped));
         tokio::time::sleep(FIGURES_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_queue_that_hangs_is_enough_to_be_started_again() {
+        let hangs: [fn(&Pulses) -> &Pulse; 4] = [
+            |pulses| &pulses.cameras,
+            |pulses| &pulses.hubs,
+            |pulses| &pulses.readings,
+            |pulses| &pulses.retries,
+        ];
+        for one in hangs {
+            let pulses = Pulses {
+                cameras: Pulse::of(Duration::ZERO),
+                hubs: Pulse::of(Duration::ZERO),
+                readings: Pulse::of(Duration::ZERO),
+                retries: Pulse::of(Duration::ZERO),
+            };
+            assert!(pulses.are_well(), "it waits for the Lease");
+            let _beating = one(&pulses).begin();
+            assert!(!pulses.are_well());
+        }
     }
 }

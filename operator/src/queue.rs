@@ -12,8 +12,10 @@ use futures::channel::mpsc;
 use kube::runtime::scheduler::{ScheduleRequest, scheduler};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
+use tokio::time::MissedTickBehavior;
 
 use crate::metrics::QueueMetrics;
+use crate::pulse::Pulse;
 
 /// What may be a key.
 pub trait Key: Clone + Debug + Eq + Hash + Send + Sync + 'static {}
@@ -111,8 +113,9 @@ impl<K: Key> Queue<K> {
         self.asker.clone()
     }
 
-    /// Works until `stop`; what has begun by then is done to its end.
-    pub async fn run(self, work: impl Work<K>, mut stop: watch::Receiver<bool>) {
+    /// Works until `stop`; what has begun by then is done to its end. Its pulse stops where all that is worked on hangs:
+    /// nothing else gets its turn then.
+    pub async fn run(self, work: impl Work<K>, pulse: Pulse, mut stop: watch::Receiver<bool>) {
         let Self {
             requests,
             asker,
@@ -121,12 +124,17 @@ impl<K: Key> Queue<K> {
         let mut scheduler = std::pin::pin!(scheduler(requests));
         let mut running: JoinSet<(K, Option<Duration>)> = JoinSet::new();
         let mut keys: HashMap<Id, K> = HashMap::new();
+        let beating = pulse.begin();
+        let mut tick = tokio::time::interval(pulse.every());
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let full = keys.len() >= at_once;
             let idle = |key: &K| keys.values().all(|other| other != key);
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
+                _ = tick.tick(), if !full => beating.beat(),
                 Some(done) = running.join_next_with_id() => {
+                    beating.beat();
                     let (id, next) = match done {
                         Ok((id, (_, next))) => (id, next),
                         // One that can't be worked on must not keep the others from it.
@@ -202,13 +210,48 @@ mod tests {
             seen: Arc::clone(&seen),
             done,
         };
-        tokio::time::timeout(Duration::from_mins(1), queue.run(count, stop))
-            .await
-            .unwrap();
+        tokio::time::timeout(
+            Duration::from_mins(1),
+            queue.run(count, Pulse::default(), stop),
+        )
+        .await
+        .unwrap();
         let seen = seen.lock().unwrap();
         for (key, times) in [("poison", 1), ("again", 3), ("a", 1), ("b", 1), ("c", 1)] {
             assert_eq!(seen[key], times, "{key}");
         }
         assert_eq!((figures.depth.get(), figures.broken.get()), (0, 1));
+    }
+
+    #[derive(Clone)]
+    struct Hangs;
+
+    impl Work<&'static str> for Hangs {
+        async fn work(self, _: &'static str) -> Option<Duration> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_queue_in_which_all_work_hangs_has_no_pulse() {
+        let every = Duration::from_millis(20);
+        let well = async |keys: &[&'static str]| {
+            let queue = Queue::new(2, QueueMetrics::default());
+            let asker = queue.asker();
+            let pulse = Pulse::of(every);
+            let (_end, stop) = watch::channel(false);
+            let running = tokio::spawn(queue.run(Hangs, pulse.clone(), stop));
+            for key in keys {
+                asker.ask(key);
+            }
+            tokio::time::sleep(every * 60).await;
+            // As it would look somewhat later.
+            let well = pulse.is_well(Instant::now() + every * 10);
+            running.abort();
+            well
+        };
+        assert!(well(&[]).await, "it has nothing to do");
+        assert!(well(&["a"]).await, "others would have their turn");
+        assert!(!well(&["a", "b"]).await);
     }
 }

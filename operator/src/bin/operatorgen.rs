@@ -25,7 +25,7 @@ fn operator() -> Result<String, fmt::Error> {
          status how it is.\n\n```text\n{}\n```\n\n\
          ## HTTP\n\n\
          | path | answers |\n|---|---|\n\
-         | `/healthz` | 200 while the process works |\n\
+         | `/healthz` | 200 while it waits for the Lease or gets on with its work; 503 when all work in one of its queues has hung for five minutes |\n\
          | `/readyz` | 200 while it works or waits for the Lease; 503 until all there is has been listed |\n\
          | `/metrics` | OpenMetrics, see below |\n\n\
          ## Reasons\n\n\
