@@ -1,4 +1,4 @@
-//! Events on Cameras: what `kubectl describe` shows of their life. Written beside the work, which waits for none.
+//! Events on Cameras and hubs: what `kubectl describe` shows of their life. Written beside the work, which waits for none.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
@@ -6,7 +6,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::sync::mpsc;
 
 use crate::names;
-use crate::world::CameraObject;
+use crate::world::{CameraObject, HubObject};
 
 /// In bytes; Kubernetes takes 1024.
 const LONGEST_NOTE: usize = 1000;
@@ -17,7 +17,40 @@ const WAITING: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct Events(mpsc::Sender<Occurrence>);
 
-/// Something that happened to a Camera.
+/// What events are about.
+pub trait Subject {
+    /// The object that `kubectl describe` shows them with.
+    fn reference(&self) -> ObjectReference;
+}
+
+impl Subject for CameraObject {
+    fn reference(&self) -> ObjectReference {
+        reference("Camera", &self.key.namespace, &self.key.name, &self.uid)
+    }
+}
+
+impl Subject for HubObject {
+    fn reference(&self) -> ObjectReference {
+        reference("StreamHub", &self.key.namespace, &self.key.name, &self.uid)
+    }
+}
+
+fn reference(kind: &str, namespace: &str, name: &str, uid: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(format!(
+            "{}/{}",
+            streamhub_crds::GROUP,
+            streamhub_crds::VERSION
+        )),
+        kind: Some(kind.to_owned()),
+        name: Some(name.to_owned()),
+        namespace: Some(namespace.to_owned()),
+        uid: Some(uid.to_owned()),
+        ..ObjectReference::default()
+    }
+}
+
+/// Something that happened to an object.
 #[derive(Debug)]
 struct Occurrence {
     reference: ObjectReference,
@@ -51,25 +84,16 @@ impl Events {
     }
 
     /// Something happened that is no trouble.
-    pub fn normal(&self, camera: &CameraObject, reason: &str, note: &str) {
-        self.take(camera, EventType::Normal, reason, note);
+    pub fn normal(&self, about: &impl Subject, reason: &str, note: &str) {
+        self.take(about.reference(), EventType::Normal, reason, note);
     }
 
     /// Something that a person may want to look at.
-    pub fn warning(&self, camera: &CameraObject, reason: &str, note: &str) {
-        self.take(camera, EventType::Warning, reason, note);
+    pub fn warning(&self, about: &impl Subject, reason: &str, note: &str) {
+        self.take(about.reference(), EventType::Warning, reason, note);
     }
 
-    fn take(&self, camera: &CameraObject, kind: EventType, reason: &str, note: &str) {
-        let version = format!("{}/{}", streamhub_crds::GROUP, streamhub_crds::VERSION);
-        let reference = ObjectReference {
-            api_version: Some(version),
-            kind: Some("Camera".to_owned()),
-            name: Some(camera.key.name.clone()),
-            namespace: Some(camera.key.namespace.clone()),
-            uid: Some(camera.uid.clone()),
-            ..ObjectReference::default()
-        };
+    fn take(&self, reference: ObjectReference, kind: EventType, reason: &str, note: &str) {
         // Full while the API server is slow or away, when there is worse than a missing event.
         let _ = self.0.try_send(Occurrence {
             reference,
@@ -92,8 +116,8 @@ impl Writer {
                 secondary: None,
             };
             if let Err(error) = self.recorder.publish(&event, &occurrence.reference).await {
-                let camera = occurrence.reference.name;
-                tracing::debug!(%error, camera, reason = event.reason, "event not written");
+                let ObjectReference { kind, name, .. } = occurrence.reference;
+                tracing::debug!(%error, kind, name, reason = event.reason, "event not written");
             }
         }
     }

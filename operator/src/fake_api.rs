@@ -32,6 +32,8 @@ pub struct Store {
     pub objects: BTreeMap<Place, Value>,
     version: u64,
     uids: u64,
+    /// Events that were written.
+    pub events: Vec<Value>,
     /// Writes that were done, in words.
     pub writes: Vec<String>,
     /// Writes that were asked for.
@@ -89,6 +91,7 @@ impl FakeApi {
         }
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         if parts.contains(&"events") {
+            store.events.push(body.clone());
             return Ok((201, body.clone()));
         }
         let (place, status) = match *parts.as_slice() {
@@ -109,6 +112,16 @@ impl FakeApi {
                 name,
                 "status",
             ] => (place("cameras", namespace, name), true),
+            [
+                "apis",
+                "streamhub.dev",
+                "v1alpha1",
+                "namespaces",
+                namespace,
+                "streamhubs",
+                name,
+                "status",
+            ] => (place("streamhubs", namespace, name), true),
             _ => return Ok(failure(404, "NotFound")),
         };
         if method == Method::GET {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use streamhub_crds::{CameraCounts, NatsServer, StreamHubStatus};
@@ -22,6 +23,10 @@ use crate::world::{HubKey, HubObject, Told, World};
 
 const CONTROLLER: &str = "hub";
 const STALE_AGAIN: Duration = Duration::from_secs(2);
+
+/// As with Cameras: events are all that is left to say so.
+const STATUS_REFUSED: &str = "the API server takes no status of this StreamHub: an older definition let in what today's \
+                              refuses; apply a valid spec";
 
 /// What may still be written about hubs, and how often it failed in a row.
 #[derive(Debug, Default)]
@@ -50,6 +55,12 @@ impl Work<HubKey> for Hubs {
                 }
                 let (_, failures) = budgets.entry(key.clone()).or_default();
                 *failures += 1;
+                if error.is_refusal() && *failures == 1 {
+                    let hub = lock(&self.0.world).hub(&key).cloned();
+                    if let Some(hub) = hub {
+                        self.0.events.warning(&hub, "StatusRefused", STATUS_REFUSED);
+                    }
+                }
                 let category = error.category();
                 tracing::warn!(hub = %key, %error, category, "reconcile failed");
                 Some(backoff::REQUEST.jittered(*failures))
@@ -103,8 +114,32 @@ async fn look(context: &Context, key: &HubKey) -> Result<Option<Duration>, Error
         .or_default()
         .0
         .spend(now.instant);
+    announce(context, &hub, &wanted);
     context.tell(|world| world.set_hub(written, Told::Answer));
     Ok(None)
+}
+
+/// What somebody has to change, and that it was. Of cameras that are not ready they themselves tell.
+fn announce(context: &Context, hub: &HubObject, wanted: &StreamHubStatus) {
+    let stalled = |conditions: &[Condition]| {
+        let mut conditions = conditions.iter();
+        conditions.find(|it| it.type_ == "Stalled").cloned()
+    };
+    let before = stalled(&hub.status.conditions);
+    let said = |condition: &Condition| (condition.reason.clone(), condition.message.clone());
+    match (before, stalled(&wanted.conditions)) {
+        (before, Some(now)) if before.as_ref().map(said) != Some(said(&now)) => {
+            tracing::warn!(hub = %hub.key, reason = now.reason, message = now.message, "hub");
+            context.events.warning(hub, &now.reason, &now.message);
+        }
+        (Some(_), None) => {
+            tracing::info!(hub = %hub.key, "hub is mended");
+            context
+                .events
+                .normal(hub, "Accepted", "its cameras can run with it");
+        }
+        _ => {}
+    }
 }
 
 fn counts(world: &World, key: &HubKey) -> CameraCounts {
@@ -179,3 +214,6 @@ pub fn by_state(world: &World) -> BTreeMap<String, u32> {
     }
     states
 }
+
+#[cfg(test)]
+mod tests;

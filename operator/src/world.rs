@@ -201,7 +201,7 @@ impl World {
             return Touched::default();
         };
         let old = self.hubs.get(&key);
-        let new = HubObject::new(object, old);
+        let new = HubObject::new(key.clone(), object, old);
         if self.is_past(
             told,
             &new.uid,

@@ -25,6 +25,8 @@ impl fmt::Display for HubKey {
 /// A `StreamHub` as the API server has it, valid or not.
 #[derive(Debug, Clone)]
 pub struct HubObject {
+    /// Where it is.
+    pub key: HubKey,
     /// Its identity.
     pub uid: String,
     /// Its version, for writes that must not meet another one.
@@ -40,16 +42,17 @@ pub struct HubObject {
 }
 
 impl HubObject {
-    pub(super) fn new(object: DynamicObject, old: Option<&Self>) -> Self {
+    pub(super) fn new(place: HubKey, object: DynamicObject, old: Option<&Self>) -> Self {
         let metadata = object.metadata;
         let uid = metadata.uid.unwrap_or_default();
         let generation = metadata.generation.unwrap_or_default();
         let known = old.filter(|old| old.uid == uid && old.generation == generation);
         let key = CameraKey {
-            namespace: metadata.namespace.unwrap_or_default(),
-            name: metadata.name.unwrap_or_default(),
+            namespace: place.namespace.clone(),
+            name: place.name.clone(),
         };
         Self {
+            key: place,
             parsed: match known {
                 Some(known) => Arc::clone(&known.parsed),
                 None => Arc::new(super::camera::guarded(|| {
