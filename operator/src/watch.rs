@@ -292,16 +292,36 @@ fn follow<K: Kind>(
     let (listed, listed_seen) = watch::channel(false);
     let (context, namespace) = (Arc::clone(context), namespace.map(str::to_owned));
     tasks.spawn(async move {
-        loop {
-            let again = tokio::time::sleep(LIST_AGAIN.mul_f64(rand::rng().random_range(0.8..1.2)));
-            let events = watcher(api.clone(), config.clone()).default_backoff();
-            tokio::select! {
-                () = take::<K>(&context, namespace.as_deref(), events, &listed) => return,
-                () = again => {}
-            }
-        }
+        keep_up::<K>(
+            &context,
+            api,
+            config,
+            namespace.as_deref(),
+            &listed,
+            LIST_AGAIN,
+        )
+        .await;
     });
     listed_seen
+}
+
+/// Tells the world what there is, listed anew about so often.
+async fn keep_up<K: Kind>(
+    context: &Context,
+    api: Api<K::Object>,
+    config: watcher::Config,
+    namespace: Option<&str>,
+    listed: &watch::Sender<bool>,
+    list_again: Duration,
+) {
+    loop {
+        let again = tokio::time::sleep(list_again.mul_f64(rand::rng().random_range(0.8..1.2)));
+        let events = watcher(api.clone(), config.clone()).default_backoff();
+        tokio::select! {
+            () = take::<K>(context, namespace, events, listed) => return,
+            () = again => {}
+        }
+    }
 }
 
 /// Tells the world what a watch brings.
@@ -363,3 +383,6 @@ fn is_forbidden(error: &watcher::Error) -> bool {
 fn place(object: &impl ResourceExt) -> (String, String) {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
+
+#[cfg(test)]
+mod tests;
