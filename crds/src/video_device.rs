@@ -79,6 +79,9 @@ pub struct VideoDeviceStatus {
     pub resource: String,
     /// Where it is in `/dev` now, such as `/dev/video0`.
     pub device_path: String,
+    /// Its device number there, major and minor part: `81:0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_number: Option<String>,
     /// Links that lead there, such as those in `/dev/v4l/by-id`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<String>,

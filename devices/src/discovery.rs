@@ -6,9 +6,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use streamhub_crds::{DeviceFormat, DeviceIdentity, DeviceSelector};
 
+use crate::ask::{Asker, Plug, plug};
 use crate::query::{Queried, Query, V4l2};
 use crate::select::{Seen, matches};
 use crate::sysfs::{Node, nodes};
@@ -16,6 +18,8 @@ use crate::unsupported;
 
 /// Where people and Cameras look for devices, wherever they are seen from.
 const DEV: &str = "/dev";
+/// A camera that wakes up needs a few seconds.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A capture device that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +65,7 @@ impl Found {
 pub struct Unreadable {
     /// What is known of it without its driver.
     pub found: Found,
-    /// What went wrong; of the kind `NotFound` where there is nothing to open.
+    /// What went wrong; of the kind `NotFound` where there is nothing to open, `TimedOut` where the driver does not answer.
     pub error: io::Error,
 }
 
@@ -78,10 +82,10 @@ pub struct Scan {
 pub struct Discovery {
     sys: PathBuf,
     dev: PathBuf,
-    query: Box<dyn Query>,
+    asker: Asker,
+    patience: Duration,
     /// What drivers said, for as long as the device stays plugged in: to open a camera wakes it.
     known: Mutex<BTreeMap<Plug, Queried>>,
-    asking: Mutex<Option<String>>,
 }
 
 impl Default for Discovery {
@@ -101,10 +105,16 @@ impl Discovery {
         Self {
             sys: sys.into(),
             dev: dev.into(),
-            query: Box::new(query),
+            asker: Asker::new(query),
+            patience: PATIENCE,
             known: Mutex::default(),
-            asking: Mutex::default(),
         }
+    }
+
+    /// The same, that waits for drivers so long. What is answered later, the next look finds.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Where its sysfs is seen.
@@ -129,12 +139,6 @@ impl Discovery {
         Ok(self.look(&nodes, |found| matches(selector, found.seen(node))))
     }
 
-    /// The device whose driver is being asked, where another thread looks: one that hangs is named by this.
-    pub fn asking(&self) -> Option<String> {
-        let asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
-        asking.clone()
-    }
-
     /// All video nodes. What drivers said of others is forgotten.
     fn nodes(&self) -> io::Result<Vec<Node>> {
         let nodes = nodes(&self.sys)?;
@@ -145,17 +149,24 @@ impl Discovery {
 
     fn look(&self, nodes: &[Node], wanted: impl Fn(&Found) -> bool) -> Scan {
         let links = links(&self.dev);
+        let described = nodes
+            .iter()
+            .map(|node| (node, self.described(node, &links)));
+        let wanted = described.filter(|(_, found)| wanted(found));
+        // All are asked before one is waited for.
+        let asked: Vec<_> = wanted
+            .map(|(node, mut found)| {
+                let begun = fs::metadata(&found.open_path).and_then(|file| {
+                    found.gid = file.gid();
+                    self.ask(node, &found)
+                });
+                (node, found, begun)
+            })
+            .collect();
+        let until = Instant::now() + self.patience;
         let mut scan = Scan::default();
-        for node in nodes {
-            let mut found = self.described(node, &links);
-            if !wanted(&found) {
-                continue;
-            }
-            let asked = fs::metadata(&found.open_path).and_then(|file| {
-                found.gid = file.gid();
-                self.asked(node, &found)
-            });
-            match asked {
+        for (node, found, begun) in asked {
+            match begun.and_then(|before| self.answered(node, &found, before, until)) {
                 Ok(Some(found)) => scan.found.push(found),
                 Ok(None) => {}
                 Err(error) => scan.unreadable.push(Unreadable { found, error }),
@@ -183,16 +194,26 @@ impl Discovery {
         }
     }
 
-    /// The same with what the driver says; `None` where it is no capture device.
-    fn asked(&self, node: &Node, found: &Found) -> io::Result<Option<Found>> {
+    /// Asks the driver of a node; what it said before, where it need not be asked.
+    fn ask(&self, node: &Node, found: &Found) -> io::Result<Option<Queried>> {
         let before = self.known().get(&plug(node)).cloned();
-        let queried = if let Some(queried) = before {
-            queried
-        } else {
-            self.set_asking(Some(found.dev_path.clone()));
-            let queried = self.query.query(&found.open_path, node.device);
-            self.set_asking(None);
-            queried?
+        if before.is_none() {
+            self.asker.begin(node, &found.open_path)?;
+        }
+        Ok(before)
+    }
+
+    /// The same with what the driver says; `None` where it is no capture device.
+    fn answered(
+        &self,
+        node: &Node,
+        found: &Found,
+        before: Option<Queried>,
+        until: Instant,
+    ) -> io::Result<Option<Found>> {
+        let queried = match before {
+            Some(before) => before,
+            None => self.asker.answer(node, until)?,
         };
         // A loopback device is what the program at its other end makes of it, and sleeps never.
         let lasts = node.identity.bus != "virtual";
@@ -213,11 +234,6 @@ impl Discovery {
         }))
     }
 
-    fn set_asking(&self, device: Option<String>) {
-        let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
-        *asking = device;
-    }
-
     fn known(&self) -> MutexGuard<'_, BTreeMap<Plug, Queried>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -227,13 +243,6 @@ impl Discovery {
 pub fn host_name() -> String {
     let name = rustix::system::uname();
     name.nodename().to_string_lossy().into_owned()
-}
-
-/// One time that a device is plugged in.
-type Plug = (String, u64, (u32, u32));
-
-fn plug(node: &Node) -> Plug {
-    (node.name.clone(), node.plugged, node.device)
 }
 
 /// Links by the node that they lead to, named as they are in `/dev`.

@@ -6,6 +6,7 @@
 //! * [`promise::check`]: whether a device node is the device that was promised.
 //! * [`Watch`]: tells that devices may have come or gone.
 
+mod ask;
 mod discovery;
 mod identity;
 pub mod promise;

@@ -7,9 +7,11 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use streamhub_crds::{DeviceFormat, DeviceSelector};
 use streamhub_devices::{Discovery, Queried, Query, Scan, Watch, identity_of};
@@ -185,7 +187,71 @@ fn a_camera_that_told_no_format_is_asked_again() {
     let formats = || discovery.scan().unwrap().found[0].formats.len();
     assert_eq!([formats(), formats(), formats()], [0, 1, 1]);
     assert_eq!(driver.0.load(Ordering::Relaxed), 2);
-    assert_eq!(discovery.asking(), None);
+}
+
+/// Hangs when it is asked for `/dev/video0` or `/dev/video6`, until it is told to go on.
+#[derive(Clone)]
+struct Hanging {
+    asked: Arc<AtomicUsize>,
+    wake: Arc<Mutex<Receiver<()>>>,
+}
+
+impl Query for Hanging {
+    fn query(&self, path: &Path, device: (u32, u32)) -> io::Result<Queried> {
+        if matches!(device.1, 0 | 6) {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            self.wake.lock().unwrap().recv().unwrap();
+        }
+        Driver::default().query(path, device)
+    }
+}
+
+#[test]
+fn a_driver_that_hangs_is_asked_once_and_keeps_no_other_device_from_being_found() {
+    let machine = Machine::new().unwrap();
+    machine
+        .plug(0, usb("1-1", Some("A1B2")), 0, "Hung")
+        .unwrap();
+    machine.plug(2, usb("1-2", None), 0, "One").unwrap();
+    let (wake, sleeping) = channel();
+    let driver = Hanging {
+        asked: Arc::default(),
+        wake: Arc::new(Mutex::new(sleeping)),
+    };
+    let discovery = Discovery::new(machine.sys(), machine.dev(), driver.clone())
+        .with_patience(Duration::from_millis(300));
+    let look = || {
+        let Scan { found, unreadable } = discovery.scan().unwrap();
+        let paths: Vec<String> = found.into_iter().map(|found| found.dev_path).collect();
+        (paths, unreadable)
+    };
+    let begin = Instant::now();
+    let (found, unreadable) = look();
+    assert_eq!(found, ["/dev/video2"]);
+    assert_eq!(unreadable[0].found.dev_path, "/dev/video0");
+    assert_eq!(unreadable[0].error.kind(), io::ErrorKind::TimedOut);
+    assert!(begin.elapsed() < Duration::from_secs(3));
+    // It is not waited for again, nor asked again when it is plugged in anew.
+    machine.plug(4, usb("1-3", None), 0, "New").unwrap();
+    let begin = Instant::now();
+    assert_eq!(look().0, ["/dev/video2", "/dev/video4"]);
+    machine.unplug(0).unwrap();
+    assert!(look().1.is_empty());
+    machine
+        .plug(6, usb("1-1", Some("A1B2")), 0, "Hung")
+        .unwrap();
+    assert_eq!(look().1.len(), 1);
+    assert!(begin.elapsed() < Duration::from_millis(300));
+    assert_eq!(driver.asked.load(Ordering::Relaxed), 1);
+    // What it says of the device of before does not count.
+    wake.send(()).unwrap();
+    wake.send(()).unwrap();
+    let until = Instant::now() + Duration::from_secs(5);
+    while look().0.len() < 3 {
+        assert!(Instant::now() < until);
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(driver.asked.load(Ordering::Relaxed), 2);
 }
 
 #[test]

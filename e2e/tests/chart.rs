@@ -103,14 +103,19 @@ fn devices_are_given_to_pods_of_cameras_only_and_described_by_their_own_node() -
     }
     cluster.create(namespace.name(), &pod("cpu"))?;
 
-    for needed in ["create videodevices", "patch videodevices/status"] {
+    for needed in [
+        "create videodevices",
+        "patch videodevices/status",
+        "get nodes",
+    ] {
         let may = whether(&cluster, NODE_AGENT, needed, namespace.name())?;
         ensure!(may, "a node agent may not {needed}");
     }
     for refused in [
         "list pods",
         "get secrets",
-        "get nodes",
+        "list nodes",
+        "patch nodes",
         "list cameras",
         "create pods",
     ] {

@@ -4,8 +4,9 @@
 //!   [`acceleration`]: hardware that pods share; [`patience`]: with drivers that do not answer.
 //! * [`plugin`]: what the kubelet asks about one of them; [`registration`]: keeps it known to the kubelet;
 //!   [`kubelet`], [`protocol`]: how the two speak; [`holders`]: which pod has which.
-//! * [`report`]: what is known, as objects; [`ledger`]: what has to be written; [`writer`]: writes it.
-//! * [`run`]: all of it together; [`privileges`]: what the process may do; [`clock`]: times in objects.
+//! * [`report`]: what is known, as objects; [`ledger`]: what has to be written; [`writer`]: writes it; [`owner`]: the Node that
+//!   the objects go with.
+//! * [`run`]: all of it together; [`liveness`]: whether it gets on; [`privileges`]: what the process may do; [`clock`]: times in objects.
 
 pub mod acceleration;
 pub mod args;
@@ -14,7 +15,9 @@ pub mod clock;
 pub mod holders;
 pub mod kubelet;
 pub mod ledger;
+pub mod liveness;
 pub mod metrics;
+pub mod owner;
 pub mod patience;
 pub mod plugin;
 pub mod privileges;

@@ -15,6 +15,9 @@ pub struct Device {
     pub node: String,
     /// Where it is in `/dev` of that node.
     pub path: String,
+    /// Its device number there, where that is told: a container may open the number that it was started with, and no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
     /// The extended resource that stands for it.
     pub resource: String,
     /// The group that may open it.

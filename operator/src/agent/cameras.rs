@@ -1,12 +1,13 @@
 //! The capture devices of the node: which are there, and a plugin for each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::fs::makedev;
 use streamhub_crds::{DeviceIdentity, DeviceState, VideoDeviceStatus};
-use streamhub_devices::{DeviceId, Found, Registry, Scan};
+use streamhub_devices::{DeviceId, Found, Registry, Scan, Unreadable};
 
 use super::clock;
 use super::holders::Holders;
@@ -27,6 +28,10 @@ pub struct Cameras {
     ground: Ground,
     ids: Registry,
     said: Said,
+    /// Nodes whose drivers do not answer.
+    hanging: BTreeSet<PathBuf>,
+    /// Who had what when an earlier agent ended.
+    held: Holders,
     all: BTreeMap<DeviceId, Camera>,
 }
 
@@ -47,7 +52,13 @@ impl Cameras {
             let id = DeviceId::of_resource(&status.resource)?;
             Some((status.identity.clone(), id))
         });
+        let held = there.iter().filter_map(|status| {
+            let holder = status.holder.clone()?;
+            Some((status.resource.clone(), holder))
+        });
         Self {
+            hanging: BTreeSet::new(),
+            held: held.collect(),
             ids: Registry::remembering(ids),
             said: Said::remembering(there.iter().copied()),
             place,
@@ -58,6 +69,9 @@ impl Cameras {
 
     /// This is there, and nothing else.
     pub fn set(&mut self, scan: Scan) {
+        let hangs = |one: &&Unreadable| one.error.kind() == ErrorKind::TimedOut;
+        let hanging = scan.unreadable.iter().filter(hangs);
+        self.hanging = hanging.map(|one| one.found.open_path.clone()).collect();
         let found = self.said.complete(scan);
         let identities: Vec<DeviceIdentity> =
             found.iter().map(|found| found.identity.clone()).collect();
@@ -79,10 +93,12 @@ impl Cameras {
         });
     }
 
-    /// The nodes of those that are there, as this process sees them.
+    /// The nodes of those that are there, as this process sees them, and those whose drivers hang: what they are need not be
+    /// asked.
     pub fn nodes(&self) -> Vec<PathBuf> {
         let there = self.all.values().filter(|camera| camera.gone.is_none());
-        there.map(|camera| camera.found.open_path.clone()).collect()
+        let there = there.map(|camera| &camera.found.open_path);
+        there.chain(&self.hanging).cloned().collect()
     }
 
     fn put(&mut self, id: DeviceId, found: Found) {
@@ -123,8 +139,10 @@ impl Cameras {
         plugins.all(|plugin| plugin.registered_at().is_some())
     }
 
-    /// What the objects should say.
-    pub fn picture(&self, holders: &Holders) -> Picture {
+    /// What the objects should say. Until the kubelet has said who holds what, devices stay with those who had them when an
+    /// earlier agent ended.
+    pub fn picture(&self, holders: Option<&Holders>) -> Picture {
+        let holders = holders.unwrap_or(&self.held);
         let mut picture = Picture::default();
         for (id, camera) in &self.all {
             let name = self.place.object(id.as_str());

@@ -17,7 +17,10 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 type Answer = UnsyncBoxBody<Bytes, std::io::Error>;
 
-#[derive(Debug, Default)]
+/// The uid of the Node, unless a test says otherwise.
+pub const NODE_UID: &str = "uid-node1";
+
+#[derive(Debug)]
 pub struct Store {
     pub objects: BTreeMap<String, Value>,
     /// Writes that changed something, in words.
@@ -26,8 +29,24 @@ pub struct Store {
     pub answers: Vec<u16>,
     /// An object that a policy refuses.
     pub refused: Option<String>,
+    /// The uid of the Node, or what a question for it is answered.
+    pub node: Result<String, u16>,
     version: u64,
     watches: Vec<UnboundedSender<Value>>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            objects: BTreeMap::new(),
+            writes: Vec::new(),
+            answers: Vec::new(),
+            refused: None,
+            node: Ok(NODE_UID.to_owned()),
+            version: 0,
+            watches: Vec::new(),
+        }
+    }
 }
 
 /// An API server.
@@ -48,6 +67,9 @@ impl FakeApi {
                     return Ok::<_, std::io::Error>(Response::new(api.watch()));
                 }
                 let (code, answer) = api.with(|store| {
+                    if parts.uri.path().starts_with("/api/v1/nodes/") {
+                        return store.node();
+                    }
                     let name = parts.uri.path().split('/').skip(5).collect::<Vec<_>>();
                     store.answer(&parts.method, &name, &body)
                 });
@@ -78,6 +100,17 @@ impl FakeApi {
 }
 
 impl Store {
+    fn node(&self) -> (u16, Value) {
+        match &self.node {
+            Ok(uid) => {
+                let node = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+                    "metadata": {"name": "node1", "uid": uid}});
+                (200, node)
+            }
+            Err(code) => failure(*code),
+        }
+    }
+
     fn answer(&mut self, method: &Method, name: &[&str], body: &Value) -> (u16, Value) {
         if *method == Method::GET {
             let items: Vec<&Value> = self.objects.values().collect();
@@ -103,7 +136,9 @@ impl Store {
                 if status {
                     object["status"] = body["status"].clone();
                 } else {
-                    object["metadata"]["labels"] = body["metadata"]["labels"].clone();
+                    for part in ["labels", "ownerReferences"] {
+                        object["metadata"][part] = body["metadata"][part].clone();
+                    }
                 }
                 if object == before && !is_new {
                     return (200, object);

@@ -7,6 +7,7 @@ use kube::ResourceExt as _;
 use streamhub_crds::{DeviceState, VideoDevice, VideoDeviceSpec, VideoDeviceStatus};
 
 use super::clock;
+use super::owner::node_of;
 use super::report::{Picture, absent};
 
 /// What is gone for so long, and has no settings of an administrator, is forgotten.
@@ -21,6 +22,8 @@ pub struct Known {
     pub version: String,
     /// When it was made.
     pub created: Option<Timestamp>,
+    /// The uid of the Node that it goes with.
+    pub node: Option<String>,
     /// Whether an administrator says who may use it.
     pub is_set: bool,
     /// What it says.
@@ -33,6 +36,7 @@ impl From<VideoDevice> for Known {
             uid: object.uid().unwrap_or_default(),
             version: object.resource_version().unwrap_or_default(),
             created: object.creation_timestamp().map(|time| time.0),
+            node: node_of(&object).map(str::to_owned),
             is_set: object.spec != VideoDeviceSpec::default(),
             status: object.status.unwrap_or_default(),
         }
@@ -44,6 +48,8 @@ impl From<VideoDevice> for Known {
 pub enum Step {
     /// An object that is not there, to be followed by its status.
     Create(String),
+    /// An object that does not go with its Node.
+    Own(String),
     /// A status.
     Status(String, Box<VideoDeviceStatus>),
     /// An object that nobody needs, if it is still this one.
@@ -58,21 +64,39 @@ pub enum Step {
 }
 
 impl Step {
+    /// The name of an object that it makes.
+    pub fn makes(&self) -> Option<String> {
+        match self {
+            Self::Create(name) => Some(name.clone()),
+            Self::Own(_) | Self::Status(..) | Self::Delete { .. } => None,
+        }
+    }
+
     /// The object's name.
     pub fn object(&self) -> &str {
         match self {
-            Self::Create(name) | Self::Status(name, _) | Self::Delete { name, .. } => name,
+            Self::Create(name)
+            | Self::Own(name)
+            | Self::Status(name, _)
+            | Self::Delete { name, .. } => name,
         }
     }
 }
 
-/// What has to be written, in this order; nothing where all is said.
-pub fn steps(picture: &Picture, known: &BTreeMap<String, Known>, now: Timestamp) -> Vec<Step> {
+/// What has to be written, in this order; nothing where all is said. `node` is the uid of the Node, where it is known.
+pub fn steps(
+    picture: &Picture,
+    known: &BTreeMap<String, Known>,
+    node: Option<&str>,
+    now: Timestamp,
+) -> Vec<Step> {
     let mut steps = Vec::new();
     for (name, status) in &picture.present {
         let before = known.get(name);
-        if before.is_none() {
-            steps.push(Step::Create(name.clone()));
+        match before {
+            None => steps.push(Step::Create(name.clone())),
+            Some(before) if is_strange(before, node) => steps.push(Step::Own(name.clone())),
+            Some(_) => {}
         }
         if before.is_none_or(|before| before.status != *status) {
             steps.push(Step::Status(name.clone(), Box::new(status.clone())));
@@ -93,9 +117,18 @@ pub fn steps(picture: &Picture, known: &BTreeMap<String, Known>, now: Timestamp)
                 uid: known.uid.clone(),
                 version: known.version.clone(),
             });
+            continue;
+        }
+        if is_strange(known, node) {
+            steps.push(Step::Own(name.clone()));
         }
     }
     steps
+}
+
+/// Whether an object goes with another Node than this, or with none.
+fn is_strange(known: &Known, node: Option<&str>) -> bool {
+    node.is_some() && known.node.as_deref() != node
 }
 
 fn gone_for(known: &Known, now: Timestamp) -> SignedDuration {
@@ -110,6 +143,12 @@ mod tests {
     use super::super::report::tests::{place, present};
     use super::*;
 
+    const NODE: &str = "n1";
+
+    fn steps(picture: &Picture, known: &BTreeMap<String, Known>, now: Timestamp) -> Vec<Step> {
+        super::steps(picture, known, Some(NODE), now)
+    }
+
     fn now() -> Timestamp {
         "2026-11-21T12:00:00Z".parse().unwrap()
     }
@@ -119,6 +158,7 @@ mod tests {
             uid: "u1".to_owned(),
             version: "7".to_owned(),
             created: Some(now()),
+            node: Some(NODE.to_owned()),
             is_set: false,
             status,
         }
@@ -190,6 +230,24 @@ mod tests {
         assert_eq!(steps(&fresh, &objects, later), [expected]);
         objects.entry(name).and_modify(|known| known.is_set = true);
         assert_eq!(steps(&fresh, &objects, later), []);
+    }
+
+    #[test]
+    fn an_object_of_an_earlier_agent_or_of_a_node_that_joined_anew_gets_its_node() {
+        let picture = picture(&[0]);
+        let name = picture.present.keys().next().unwrap().clone();
+        for before in [None, Some("n0".to_owned())] {
+            let mut objects = stored(&picture);
+            let owned = |known: &mut Known| known.node = before.clone();
+            objects.entry(name.clone()).and_modify(owned);
+            let own = [Step::Own(name.clone())];
+            assert_eq!(steps(&picture, &objects, now()), own);
+            assert_eq!(super::steps(&picture, &objects, None, now()), []);
+            // One whose device is away goes with the node as well.
+            let gone = |known: &mut Known| known.status.state = DeviceState::Absent;
+            objects.entry(name.clone()).and_modify(gone);
+            assert_eq!(steps(&Picture::default(), &objects, now()), own);
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub struct StateLabel {
 /// What failed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ErrorLabel {
-    /// `acceleration`, `discovery`, `pod-resources`, `watch` or `write`.
+    /// `acceleration`, `discovery`, `node`, `pod-resources`, `watch` or `write`.
     pub at: &'static str,
 }
 

@@ -77,6 +77,7 @@ impl Place {
             identity: found.identity.clone(),
             resource: id.resource(),
             device_path: found.dev_path.clone(),
+            device_number: Some(format!("{}:{}", found.major, found.minor)),
             links: found.links.clone(),
             card: found.card.clone(),
             driver: found.driver.clone(),

@@ -1,7 +1,7 @@
 //! Wires the node agent together and runs it to its end.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -15,6 +15,7 @@ use super::args::Args;
 use super::cameras::Cameras;
 use super::holders;
 use super::kubelet::Kubelet;
+use super::liveness::Liveness;
 use super::metrics::Metrics;
 use super::patience::{Impatient, Patience};
 use super::registration::{Claim, Ground, claim, clear};
@@ -33,16 +34,8 @@ const MISSED: Duration = Duration::from_secs(30);
 /// Between looks whether another agent has ended.
 const CLAIM_AGAIN: Duration = Duration::from_secs(1);
 
-/// Looks that hang for so long do not end by themselves: what restarts the pod is seen by people.
-const BLIND_FOR: Duration = Duration::from_mins(5);
-
-/// When the newest look ended.
-type Finished = Arc<Mutex<Instant>>;
-
-fn is_recent(finished: &Finished) -> bool {
-    let finished = finished.lock().unwrap_or_else(PoisonError::into_inner);
-    finished.elapsed() < BLIND_FOR
-}
+/// For one driver: the next look finds what is answered later, and new devices do not wait for it so long.
+const DRIVER: Duration = Duration::from_secs(5);
 
 /// Runs until it is told to end.
 pub async fn run(args: Args) -> anyhow::Result<()> {
@@ -58,10 +51,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::default());
     let (ready, ready_seen) = watch::channel(false);
     let figures = Arc::clone(&metrics);
-    let finished = Finished::new(Mutex::new(Instant::now()));
-    let newest = Arc::clone(&finished);
+    let liveness = Liveness::begin();
+    let watched = liveness.clone();
     let pages = Pages {
-        alive: Arc::new(move || is_recent(&newest)),
+        alive: Arc::new(move || watched.is_alive()),
         render: Arc::new(move || figures.render()),
         ready: ready_seen,
         waiting: "the devices, the API server or the kubelet are being waited for; the log says more\n",
@@ -72,13 +65,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (picture, pictured) = watch::channel(None);
     let writer = Writer::new(
         clients.requests.clone(),
-        place.label(),
+        &place,
         pictured,
         Arc::clone(&metrics),
     );
     let objects = writer.objects();
     let writing = tokio::spawn(writer.run(clients.watches.clone()));
-    let looking = look(&args, place, metrics, objects, picture, ready, finished);
+    let looking = look(&args, place, metrics, objects, picture, ready, liveness);
     tokio::select! {
         ended = looking => ended,
         _ = writing => anyhow::bail!("the watch of VideoDevices has ended; start again"),
@@ -94,10 +87,10 @@ async fn look(
     mut objects: watch::Receiver<Objects>,
     picture: watch::Sender<Option<Picture>>,
     ready: watch::Sender<bool>,
-    finished: Finished,
+    liveness: Liveness,
 ) -> anyhow::Result<()> {
     let kubelet = Kubelet::at(&args.kubelet_dir);
-    let _claim = claimed(&kubelet, &finished).await;
+    let _claim = claimed(&kubelet, &liveness).await;
     clear(&kubelet);
     let starts = kubelet.follow();
     tokio::spawn(say_where_a_kubelet_is_missed(
@@ -129,7 +122,7 @@ async fn look(
     }
     let mut cameras = Cameras::new(place, ground.clone(), &known.unwrap_or_default());
     let mut acceleration = Acceleration::new(&args.dev_dir, args.accelerated_pods, ground);
-    let mut scanner = Scanner::new(args, Arc::clone(&metrics), finished);
+    let mut scanner = Scanner::new(args, Arc::clone(&metrics), liveness);
     let plugs = Watch::new(&args.dev_dir);
     let mut looked = false;
     let silent_until = Instant::now() + FIRST_WORD;
@@ -145,7 +138,7 @@ async fn look(
             let held = holders.borrow_and_update().clone();
             let silent = Instant::now() < silent_until;
             let all_said = held.is_some() && cameras.are_registered();
-            let now = cameras.picture(&held.unwrap_or_default());
+            let now = cameras.picture(held.as_ref());
             metrics.count(now.present.values().map(|status| status.state));
             if looked && (all_said || !silent) {
                 picture.send_if_modified(|known| {
@@ -173,21 +166,22 @@ struct Scanner {
     /// What was said of nodes that do not answer.
     said: BTreeSet<String>,
     patience: Patience<std::io::Result<Scan>>,
-    finished: Finished,
+    liveness: Liveness,
 }
 
 impl Scanner {
-    fn new(args: &Args, metrics: Arc<Metrics>, finished: Finished) -> Self {
+    fn new(args: &Args, metrics: Arc<Metrics>, liveness: Liveness) -> Self {
+        let discovery = if args.trust_sysfs {
+            Discovery::new(&args.sys_dir, &args.dev_dir, TrustSysfs)
+        } else {
+            Discovery::new(&args.sys_dir, &args.dev_dir, V4l2)
+        };
         Self {
-            discovery: Arc::new(if args.trust_sysfs {
-                Discovery::new(&args.sys_dir, &args.dev_dir, TrustSysfs)
-            } else {
-                Discovery::new(&args.sys_dir, &args.dev_dir, V4l2)
-            }),
+            discovery: Arc::new(discovery.with_patience(DRIVER)),
             metrics,
             said: BTreeSet::new(),
             patience: Patience::default(),
-            finished,
+            liveness,
         }
     }
 
@@ -199,14 +193,13 @@ impl Scanner {
             Err(hanging @ (Impatient::Slow(_) | Impatient::Hangs)) => {
                 self.metrics.failed("discovery");
                 if hanging.is_news() {
-                    let path = self.discovery.asking();
-                    tracing::error!(path, error = %hanging, "capture devices cannot be looked for");
+                    tracing::error!(error = %hanging, "capture devices cannot be looked for");
                 }
                 return None;
             }
             ended => ended,
         };
-        *self.finished.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.liveness.beat();
         let (scan, troubles) = match scan {
             Ok(Ok(scan)) => {
                 let trouble = |one: &Unreadable| {
@@ -232,7 +225,7 @@ impl Scanner {
     }
 }
 
-async fn claimed(kubelet: &Kubelet, finished: &Finished) -> Claim {
+async fn claimed(kubelet: &Kubelet, liveness: &Liveness) -> Claim {
     let mut told = false;
     loop {
         if let Some(claim) = claim(kubelet) {
@@ -245,7 +238,7 @@ async fn claimed(kubelet: &Kubelet, finished: &Finished) -> Claim {
         }
         told = true;
         tokio::time::sleep(CLAIM_AGAIN).await;
-        *finished.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        liveness.beat();
     }
 }
 

@@ -22,7 +22,7 @@ use super::metrics::Metrics;
 use super::plugin::{Node, Offer, Resource};
 use super::protocol::pod_resources::{ContainerDevices, ContainerResources, PodResources};
 use super::registration::{Ground, Kept, claim, clear, endpoint};
-use super::report::tests::{found, place};
+use super::report::tests::{found, place, present};
 
 const NAME: &str = "streamhub.dev/cam-0123456789";
 
@@ -218,15 +218,17 @@ async fn as_many_devices_as_a_node_can_have() {
     let kubelet = machine.kubelet();
     let mut cameras = Cameras::new(place(), machine.ground.clone(), &BTreeMap::new());
     cameras.set(seen((0..64).map(found)));
-    let picture = cameras.picture(&Holders::new());
+    let picture = cameras.picture(Some(&Holders::new()));
     assert_eq!(picture.present.len(), 64);
     for status in picture.present.values() {
         kubelet.until(&status.resource, healthy).await;
     }
     assert_eq!(kubelet.resources(), 64);
     cameras.set(seen((1..64).map(found)));
-    let picture = cameras.picture(&Holders::new());
+    let picture = cameras.picture(Some(&Holders::new()));
     assert_eq!((picture.present.len(), picture.gone.len()), (63, 1));
+    let first = picture.present.values().next().unwrap();
+    assert!(first.device_number.as_ref().unwrap().starts_with("81:"));
     for status in picture.present.values() {
         kubelet.until(&status.resource, healthy).await;
     }
@@ -252,7 +254,7 @@ async fn a_device_that_does_not_answer_is_not_unplugged_whether_this_agent_heard
             cameras.set(seen([found(0)]));
         }
         cameras.set(silent());
-        let picture = cameras.picture(&Holders::new());
+        let picture = cameras.picture(Some(&Holders::new()));
         assert_eq!(
             (picture.present.len(), picture.gone.len()),
             (1, 0),
@@ -265,6 +267,7 @@ async fn a_device_that_does_not_answer_is_not_unplugged_whether_this_agent_heard
             uid: name.clone(),
             version: "1".to_owned(),
             created: None,
+            node: None,
             is_set: false,
             status,
         };
@@ -275,7 +278,55 @@ async fn a_device_that_does_not_answer_is_not_unplugged_whether_this_agent_heard
     }
     let mut cameras = Cameras::new(place(), machine.ground.clone(), &known);
     cameras.set(silent());
-    assert!(cameras.picture(&Holders::new()).present.is_empty());
+    assert!(cameras.picture(Some(&Holders::new())).present.is_empty());
+}
+
+#[tokio::test]
+async fn a_node_whose_driver_hangs_is_nobody_elses_to_ask() {
+    let machine = Machine::new();
+    let mut cameras = Cameras::new(place(), machine.ground.clone(), &BTreeMap::new());
+    let unreadable = |number: u32, kind: std::io::ErrorKind| Unreadable {
+        found: found(number),
+        error: kind.into(),
+    };
+    cameras.set(Scan {
+        unreadable: vec![
+            unreadable(0, std::io::ErrorKind::TimedOut),
+            unreadable(1, std::io::ErrorKind::ResourceBusy),
+        ],
+        ..Scan::default()
+    });
+    assert_eq!(cameras.nodes(), [found(0).open_path]);
+    cameras.set(Scan::default());
+    assert!(cameras.nodes().is_empty());
+}
+
+#[tokio::test]
+async fn a_device_stays_with_who_had_it_until_the_kubelet_has_said_otherwise() {
+    let machine = Machine::new();
+    let mut busy = present(0);
+    busy.holder = Some("shop/cam-door".to_owned());
+    for (boot, holder) in [("b00t", busy.holder.clone()), ("another", None)] {
+        let mut status = place().status(&busy);
+        status.boot_id = boot.to_owned();
+        let object = Known {
+            uid: "u1".to_owned(),
+            version: "1".to_owned(),
+            created: None,
+            node: None,
+            is_set: false,
+            status,
+        };
+        let known = BTreeMap::from([(place().object(busy.id.as_str()), object)]);
+        let mut cameras = Cameras::new(place(), machine.ground.clone(), &known);
+        cameras.set(seen([found(0)]));
+        let held = |holders: Option<&Holders>| {
+            let mut present = cameras.picture(holders).present.into_values();
+            present.next().unwrap().holder
+        };
+        assert_eq!(held(None), holder);
+        assert_eq!(held(Some(&Holders::new())), None);
+    }
 }
 
 #[tokio::test]
@@ -286,7 +337,7 @@ async fn a_device_that_can_not_be_used_is_no_resource() {
     let mut raw = found(0);
     raw.unsupported = Some("raw".to_owned());
     cameras.set(seen([raw, found(1)]));
-    let picture = cameras.picture(&Holders::new());
+    let picture = cameras.picture(Some(&Holders::new()));
     let states = picture.present.values().map(|status| status.state);
     let states: Vec<DeviceState> = states.collect();
     assert!(states.contains(&DeviceState::Unsupported));

@@ -16,7 +16,8 @@ use tokio::sync::watch;
 
 use super::ledger::{Known, Step, steps};
 use super::metrics::Metrics;
-use super::report::Picture;
+use super::owner::Owner;
+use super::report::{Picture, Place};
 use crate::backoff::Backoff;
 use crate::client::WATCH;
 use crate::error::{Error, chain, code};
@@ -39,6 +40,9 @@ pub struct Writer {
     api: Api<VideoDevice>,
     /// Value of [`NODE_LABEL`].
     label: String,
+    owner: Owner,
+    /// The uid of the Node, once it is known.
+    node: Option<String>,
     /// What the objects should say; `None` until the devices are known.
     picture: watch::Receiver<Option<Picture>>,
     objects: watch::Sender<Objects>,
@@ -46,16 +50,18 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Of the objects with this label.
+    /// Of the objects of this node.
     pub fn new(
         client: Client,
-        label: String,
+        place: &Place,
         picture: watch::Receiver<Option<Picture>>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
+            owner: Owner::new(client.clone(), place.node.clone()),
             api: Api::all(client),
-            label,
+            label: place.label(),
+            node: None,
             picture,
             objects: watch::Sender::new(None),
             metrics,
@@ -84,8 +90,7 @@ impl Writer {
         let mut objects = self.objects.subscribe();
         let mut failures = 0;
         loop {
-            let steps = self.missing();
-            if !self.take_all(&steps).await {
+            if !self.bring_up_to_date().await {
                 failures += 1;
                 // What is refused now keeps nothing new from being said.
                 let _ =
@@ -102,6 +107,42 @@ impl Writer {
             tokio::time::sleep(TOGETHER).await;
             objects.mark_unchanged();
         }
+    }
+
+    /// Whether all was written that has to be.
+    async fn bring_up_to_date(&mut self) -> bool {
+        let mut steps = self.missing();
+        let made: BTreeSet<String> = steps.iter().filter_map(Step::makes).collect();
+        // Where an object is missing, its Node may be gone, or be another one of the name.
+        if made.is_empty() && (self.node.is_some() || !self.has_objects()) {
+            return self.take_all(&steps).await;
+        }
+        match self.owner.uid().await {
+            Ok(node) => {
+                if node.is_none() {
+                    tracing::debug!(
+                        "without a right to get nodes, VideoDevices outlive their Node"
+                    );
+                }
+                self.node = node;
+                let steps = self.missing();
+                self.take_all(&steps).await
+            }
+            Err(error) => {
+                self.metrics.failed("node");
+                let error = chain(&error);
+                tracing::warn!(error, "no VideoDevice can be made; tried again");
+                // What is said of the others is still kept up to date.
+                steps.retain(|step| !made.contains(step.object()));
+                self.take_all(&steps).await;
+                false
+            }
+        }
+    }
+
+    fn has_objects(&self) -> bool {
+        let objects = self.objects.borrow();
+        objects.as_ref().is_some_and(|objects| !objects.is_empty())
     }
 
     /// Whether all was written. One object that is refused does not keep the others from being written.
@@ -130,10 +171,11 @@ impl Writer {
 
     /// What has to be written now.
     fn missing(&mut self) -> Vec<Step> {
+        let node = self.node.as_deref();
         let picture = self.picture.borrow_and_update();
         let objects = self.objects.borrow();
         match (picture.as_ref(), objects.as_ref()) {
-            (Some(picture), Some(objects)) => steps(picture, objects, Timestamp::now()),
+            (Some(picture), Some(objects)) => steps(picture, objects, node, Timestamp::now()),
             _ => Vec::new(),
         }
     }
@@ -142,14 +184,17 @@ impl Writer {
         let api = format!("{GROUP}/{VERSION}");
         let params = PatchParams::apply(MANAGER).force();
         match step {
-            Step::Create(name) => {
-                let object = json!({
-                    "apiVersion": api, "kind": "VideoDevice",
-                    "metadata": {"name": name, "labels": {NODE_LABEL: self.label}},
-                });
+            Step::Create(name) | Step::Own(name) => {
+                let mut metadata = json!({"name": name, "labels": {NODE_LABEL: self.label}});
+                if let (Some(uid), Some(metadata)) = (&self.node, metadata.as_object_mut()) {
+                    metadata.insert("ownerReferences".to_owned(), self.owner.reference(uid));
+                }
+                let object =
+                    json!({"apiVersion": api, "kind": "VideoDevice", "metadata": metadata});
                 let made = self.api.patch(name, &params, &Patch::Apply(object)).await;
                 self.keep(made.map_err(Error::at("make a VideoDevice"))?);
-                self.metrics.wrote("created");
+                let is_new = matches!(step, Step::Create(_));
+                self.metrics.wrote(if is_new { "created" } else { "owner" });
             }
             Step::Status(name, status) => {
                 let object = json!({
@@ -263,178 +308,4 @@ fn change<T: PartialEq>(known: &mut T, new: T) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::Value;
-    use streamhub_crds::DeviceState;
-
-    use super::super::fake_api::FakeApi;
-    use super::super::report::tests::{place, present};
-    use super::*;
-
-    struct Desk {
-        api: FakeApi,
-        picture: watch::Sender<Option<Picture>>,
-    }
-
-    impl Desk {
-        fn begin(api: FakeApi) -> Self {
-            let (picture, pictured) = watch::channel(None);
-            let metrics = Arc::new(Metrics::default());
-            let writer = Writer::new(api.client(), place().label(), pictured, metrics);
-            tokio::spawn(writer.run(api.client()));
-            Self { api, picture }
-        }
-
-        fn show(&self, numbers: &[u32], holder: Option<&str>) {
-            let mut picture = Picture::default();
-            for number in numbers {
-                let mut device = present(*number);
-                device.holder = holder.map(str::to_owned);
-                let name = place().object(device.id.as_str());
-                picture.present.insert(name, place().status(&device));
-            }
-            self.picture.send_replace(Some(picture));
-        }
-
-        /// What was written since, once it is quiet.
-        async fn writes(&self) -> Vec<String> {
-            let mut seen = usize::MAX;
-            loop {
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                let now = self
-                    .api
-                    .with(|store| store.writes.len() + 1000 * store.answers.len());
-                if now == seen {
-                    return self.api.with(|store| std::mem::take(&mut store.writes));
-                }
-                seen = now;
-            }
-        }
-
-        fn states(&self) -> Vec<Value> {
-            self.api.with(|store| {
-                let objects = store.objects.values();
-                objects
-                    .map(|object| object["status"]["state"].clone())
-                    .collect()
-            })
-        }
-    }
-
-    fn words(writes: &[String]) -> Vec<&str> {
-        writes
-            .iter()
-            .filter_map(|write| write.split(' ').next())
-            .collect()
-    }
-
-    #[tokio::test]
-    async fn objects_follow_the_devices_and_nothing_is_written_at_rest() {
-        let desk = Desk::begin(FakeApi::default());
-        assert!(desk.writes().await.is_empty());
-        desk.show(&[0, 1], None);
-        let writes = desk.writes().await;
-        assert_eq!(words(&writes), ["create", "status", "create", "status"]);
-        let label = desk.api.with(|store| {
-            let object = store.objects.values().next().unwrap();
-            object["metadata"]["labels"][NODE_LABEL].clone()
-        });
-        assert_eq!(label, "node1");
-        desk.show(&[0, 1], None);
-        assert!(desk.writes().await.is_empty());
-        desk.show(&[0, 1], Some("shop/cam-door"));
-        assert_eq!(words(&desk.writes().await), ["status", "status"]);
-        desk.show(&[1], None);
-        assert_eq!(words(&desk.writes().await), ["status", "status"]);
-        let mut states = desk.states();
-        states.sort_by_key(ToString::to_string);
-        assert_eq!(states, ["Absent", "Free"]);
-    }
-
-    #[tokio::test]
-    async fn what_others_do_to_the_objects_is_undone_or_kept() {
-        let desk = Desk::begin(FakeApi::default());
-        desk.show(&[0], None);
-        desk.writes().await;
-        let name = desk
-            .api
-            .with(|store| store.objects.keys().next().unwrap().clone());
-        desk.api.with(|store| store.remove(&name));
-        assert_eq!(words(&desk.writes().await), ["create", "status"]);
-        desk.api.with(|store| {
-            let mut object = store.objects[&name].clone();
-            object["spec"]["allowedNamespaces"] = json!(["shop"]);
-            object["status"]["holder"] = "nobody/knows".into();
-            store.put(&name, object, false);
-        });
-        assert_eq!(words(&desk.writes().await), ["status"]);
-        let object = desk.api.with(|store| store.objects[&name].clone());
-        assert_eq!(object["spec"]["allowedNamespaces"][0], "shop");
-        assert!(object["status"]["holder"].is_null(), "{object}");
-    }
-
-    #[tokio::test]
-    async fn an_api_server_in_trouble_is_asked_again() {
-        let api = FakeApi::default();
-        api.with(|store| store.answers = vec![500, 409, 404]);
-        let desk = Desk::begin(api);
-        desk.show(&[0], None);
-        let mut writes = Vec::new();
-        for _ in 0..10 {
-            writes.extend(desk.writes().await);
-        }
-        assert_eq!(words(&writes), ["create", "status"]);
-    }
-
-    #[tokio::test]
-    async fn an_object_that_is_refused_keeps_no_other_from_being_written() {
-        let api = FakeApi::default();
-        let desk = Desk::begin(api);
-        desk.show(&[0], None);
-        desk.writes().await;
-        let first = place().object(present(1).id.as_str());
-        desk.api.with(|store| store.refused = Some(first));
-        desk.show(&[1, 2], None);
-        let mut writes = desk.writes().await;
-        writes.sort();
-        assert_eq!(words(&writes), ["create", "status", "status"]);
-        let mut states = desk.states();
-        states.sort_by_key(ToString::to_string);
-        assert_eq!(states, ["Absent", "Free"]);
-        // What is new is said while the other is being tried again.
-        desk.show(&[1, 2], Some("shop/cam-door"));
-        assert_eq!(words(&desk.writes().await), ["status"]);
-        desk.api.with(|store| store.refused = None);
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        assert_eq!(words(&desk.writes().await), ["create", "status"]);
-    }
-
-    #[tokio::test]
-    async fn an_agent_that_begins_marks_what_went_and_forgets_what_is_old() {
-        let api = FakeApi::default();
-        api.with(|store| {
-            for (number, seen) in [(0, None), (1, Some("2020-01-01T00:00:00.000Z"))] {
-                let device = present(number);
-                let name = place().object(device.id.as_str());
-                let mut status = place().status(&device);
-                if let Some(seen) = seen {
-                    status = super::super::report::absent(&status, seen.to_owned());
-                }
-                let meta = json!({"name": name, "uid": name, "labels": {NODE_LABEL: "node1"}});
-                let object = json!({"apiVersion": "streamhub.dev/v1alpha1", "kind": "VideoDevice",
-                    "metadata": meta, "spec": {}, "status": status});
-                store.put(&name, object, true);
-            }
-        });
-        let desk = Desk::begin(api);
-        let mut objects_before = desk.states();
-        objects_before.retain(|state| state == "Free");
-        assert_eq!(objects_before.len(), 1);
-        desk.show(&[], None);
-        let mut writes = desk.writes().await;
-        writes.sort();
-        assert_eq!(words(&writes), ["delete", "status"]);
-        let left = desk.states();
-        assert_eq!(left, [json!(DeviceState::Absent)]);
-    }
-}
+mod tests;

@@ -332,7 +332,11 @@ impl Doing<'_> {
                 false,
             ),
             Why::Ended(how) => {
-                self.ended(how);
+                // A node that starts anew, however often, says nothing of the camera.
+                let restarted = pod.rejected.is_some() && lock(self.memory).has_run(pod);
+                if !restarted {
+                    self.ended(how);
+                }
                 ("PodEnded", format!("{how}; it is made anew"), true)
             }
             Why::Changed => (

@@ -190,6 +190,9 @@ fn note(memory: &mut Memory, observed: &Observed, now: Now) -> Option<Ended> {
     }
     let found = observed.found().filter(|found| found.is_wanted_by(pod));
     memory.of_rejection(pod, found.and_then(|found| found.registered.as_deref()));
+    if let Some(found) = found {
+        memory.of_running(pod, &found.boot);
+    }
     match (pod.ready, memory.ready_since) {
         (Some(_), None) => memory.ready_since = Some(now.instant),
         (None, Some(_)) if !pod.is_finished() => memory.ready_since = None,

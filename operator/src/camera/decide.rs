@@ -190,6 +190,11 @@ fn too_early(observed: &Observed, pod: &PodFacts, memory: &Memory, now: Now) -> 
         Verdict::Refused(_) => return None,
     };
     let registered = found.registered.as_deref();
+    // What a kubelet says of a pod may reach the API server long after it said so: a device that the node offers in a later
+    // boot than the pod ran in was registered after the pod was refused.
+    if registered.is_some() && memory.ran_before(pod, &found.boot) {
+        return None;
+    }
     let time = registered.and_then(|time| time.parse::<Timestamp>().ok());
     let time = time.and_then(|time| u64::try_from(time.as_millisecond()).ok());
     let later = time.is_some_and(|time| time > since);

@@ -21,6 +21,8 @@ pub struct Found {
     pub shown: String,
     /// When its node agent registered it with the kubelet.
     pub registered: Option<String>,
+    /// The boot of its node that this is known from.
+    pub boot: String,
     /// Somebody else has it.
     pub busy: Option<Trouble>,
     /// The camera has it, and would not get it again: no other pod could take the place of the one that runs.
@@ -257,11 +259,13 @@ fn found(one: &DeviceFacts) -> Found {
             node: status.node.clone(),
             path: status.device_path.clone(),
             resource: status.resource.clone(),
+            number: status.device_number.clone(),
             gid: status.gid,
             identity: status.identity.clone(),
         },
         shown: shown(one),
         registered: status.registered_at.clone(),
+        boot: status.boot_id.clone(),
         busy: None,
         doubt: None,
     }

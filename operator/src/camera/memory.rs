@@ -64,6 +64,8 @@ pub struct Memory {
     pub about: (String, i64),
     /// A pod that its node rejected for want of the device, and when that had been registered as far as was known then.
     pub rejection: Option<(String, Option<String>)>,
+    /// The pod with a device that was ready last, and the boot of its node that it was first seen so in.
+    pub ran: Option<(String, String)>,
     /// Its pod, and how often the process in it was started again.
     pub restarts: Option<(String, i32)>,
 }
@@ -133,6 +135,25 @@ impl Memory {
         if pod.rejected.is_some() && !known {
             self.rejection = Some((pod.uid.clone(), registered.map(str::to_owned)));
         }
+    }
+
+    /// Keeps in which boot of its node a pod with a device was ready.
+    pub fn of_running(&mut self, pod: &PodFacts, boot: &str) {
+        if pod.ready.is_some() && !self.has_run(pod) {
+            self.ran = Some((pod.uid.clone(), boot.to_owned()));
+        }
+    }
+
+    /// Whether a pod with a device was ever ready.
+    pub fn has_run(&self, pod: &PodFacts) -> bool {
+        self.ran.as_ref().is_some_and(|(uid, _)| *uid == pod.uid)
+    }
+
+    /// Whether a pod was ready in another boot of its node than this.
+    pub fn ran_before(&self, pod: &PodFacts, boot: &str) -> bool {
+        let other = |before: &str| !before.is_empty() && !boot.is_empty() && before != boot;
+        let ran = self.ran.as_ref().filter(|(uid, _)| *uid == pod.uid);
+        ran.is_some_and(|(_, before)| other(before))
     }
 
     /// Keeps how often the process in a pod was started again; how it ended, where that has just happened.

@@ -377,6 +377,38 @@ async fn wherever_it_is_carried_and_whatever_restarts_it_runs_where_it_is_in_the
 }
 
 #[tokio::test]
+async fn a_node_that_boots_again_and_again_costs_one_pod_each_time_and_no_wait() {
+    let mut site = Site::new();
+    site.carry(Some(("n1", 0)));
+    site.settle().await;
+    for boot in 1..=10 {
+        let machine = site.machine("n1");
+        machine.boots = boot;
+        (machine.registered, machine.rejected) = (false, 0);
+        // The kubelet's word of the pod comes last.
+        site.agent_looks("n1");
+        site.kubelet_tells("n1");
+        let mut pod = site.pod().unwrap();
+        site.reject(&mut pod, "n1");
+        site.put_pod(pod);
+        for _ in 0..2 {
+            site.tell();
+            Cameras(Arc::clone(&site.operator)).work(key("door")).await;
+            let memory = site.operator.memories.of(&key("door"));
+            let mut memory = lock(&memory);
+            assert!(memory.endings == 0 && memory.not_before.is_none());
+            memory.budget = Budget::default();
+            drop(memory);
+            site.pods_go_on();
+        }
+        assert!(site.runs().is_some());
+        site.settle().await;
+    }
+    assert_eq!(site.rejected, 10);
+    assert!(site.wrong.is_empty(), "{:?}", site.wrong);
+}
+
+#[tokio::test]
 async fn what_a_loose_plug_does_to_pods_is_counted() {
     let mut site = Site::new();
     // Gone, back, and as another number before it was missed.

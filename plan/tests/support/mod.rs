@@ -89,6 +89,7 @@ pub fn device(id: &str) -> Device {
         id: id.into(),
         node: "n1".into(),
         path: "/dev/video0".into(),
+        number: None,
         resource: format!("streamhub.dev/cam-{id}"),
         gid: 44,
         identity: DeviceIdentity::default(),

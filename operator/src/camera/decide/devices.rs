@@ -92,6 +92,7 @@ fn a_device_under_another_number_needs_another_pod_and_one_that_is_taken_or_regi
         "path": "usb-1-2:1.0"});
     for other in [
         json!({"devicePath": "/dev/video1"}),
+        json!({"deviceNumber": "81:1"}),
         json!({"gid": 1001}),
         json!({"identity": identity}),
     ] {
@@ -213,6 +214,32 @@ fn a_pod_that_its_node_would_not_have_is_made_again_once_the_device_is_registere
         report(&mut world, "n1", json!({"state": "Absent"}));
         assert!(ended(plain(&world)));
     }
+}
+
+#[test]
+fn a_pod_of_an_earlier_boot_is_made_again_as_soon_as_the_device_is_offered() {
+    let ran = |boot: &str| Memory {
+        ran: Some(("uid-cam-door".to_owned(), boot.to_owned())),
+        rejection: Some(("uid-cam-door".to_owned(), Some(at(-20)))),
+        ..Memory::default()
+    };
+    let mut world = plugged(rejected("UnexpectedAdmissionError"));
+    // The kubelet's word of the pod came later than the agent's of the device.
+    report(&mut world, "n1", json!({"registeredAt": at(-20)}));
+    let made_again = |world: &World, boot: &str| {
+        let step = step(world, &ran(boot));
+        matches!(step, Step::Delete(Why::Ended(_)))
+    };
+    assert!(made_again(&world, "boot-0"));
+    assert!(!made_again(&world, "boot-1"), "the kubelet started again");
+    assert!(!made_again(&world, ""));
+    world.set_node(&node_with("n1", &[]));
+    assert!(!made_again(&world, "boot-0"), "it is not offered yet");
+    world.set_node(&node_with("n1", &["A1B2"]));
+    report(&mut world, "n1", json!({"registeredAt": null}));
+    assert!(!made_again(&world, "boot-0"), "nor registered");
+    report(&mut world, "n1", json!({"bootID": "boot-0"}));
+    assert!(!made_again(&world, "boot-0"), "nor reported");
 }
 
 #[test]
