@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use streamhub_plan::CameraKey;
+use streamhub_plan::{CameraKey, can_do_without};
 
 use crate::names;
 use crate::world::{PodFacts, World};
@@ -78,12 +78,7 @@ impl Rollout {
             let arrived = world
                 .pod(key)
                 .is_some_and(|pod| is_of(pod, release) && answering(key, pod) == Some(true));
-            // One that is gone or must not run any more holds nobody up.
-            let leaves = world.camera(key).is_none_or(|camera| {
-                let state = camera.status.state.as_deref();
-                matches!(state, Some("Disabled" | "Refused")) || camera.is_without_device()
-            });
-            !arrived && !leaves
+            !arrived && !leaves(world, key)
         });
         let mut moving = self.moving.iter();
         let refused = moving.find(|key| world.pod(key).is_none() && refused(key));
@@ -93,7 +88,8 @@ impl Rollout {
         let mut away = self.moving.clone();
         let moved = |pod: &PodFacts| pod.annotation(names::MOVED).is_some();
         for (other, pod) in world.pods() {
-            if !is_of(pod, release) || !moved(pod) || answering(other, pod) == Some(true) {
+            let arrived = answering(other, pod) == Some(true);
+            if !is_of(pod, release) || !moved(pod) || arrived || leaves(world, other) {
                 continue;
             }
             if cant_start(pod) {
@@ -144,6 +140,16 @@ impl Rollout {
 /// Whether a pod is of a release.
 pub fn is_of(pod: &PodFacts, release: &str) -> bool {
     pod.annotation(names::RELEASE_HASH) == Some(release)
+}
+
+/// Whether a camera holds nobody up: it is gone, must not run any more, or has nothing to show while its device cannot be
+/// had. One that has other sources runs all the time, and is replaced as any other.
+fn leaves(world: &World, key: &CameraKey) -> bool {
+    world.camera(key).is_none_or(|camera| {
+        let state = camera.status.state.as_deref();
+        let has_others = camera.parsed.as_ref().as_ref().is_ok_and(can_do_without);
+        matches!(state, Some("Disabled" | "Refused")) || camera.is_without_device() && !has_others
+    })
 }
 
 /// A tenth of the pods, and at least one.

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::samples::{camera, key, on_node, pod_of, recipe, running, with_status};
+use crate::samples::{V4L2, camera, camera_at, key, on_node, pod_of, recipe, running, with_status};
 use crate::world::Told;
 
 use super::*;
@@ -189,6 +189,14 @@ fn who_was_told_to_wait_is_woken_each_in_turn() {
     assert!(rollout.next(&world).is_empty());
 }
 
+/// Its device cannot be had any more.
+fn pull_out(world: &mut World, name: &str, spec: &str) {
+    let mut camera = camera_at(name, spec, 2, 2);
+    camera.data["status"] = json!({"state": "Pending", "conditions": [{"type": "DeviceReady", "status": "False",
+        "reason": "DeviceMissing", "message": "", "lastTransitionTime": "2026-11-21T00:00:00Z"}]});
+    world.set_camera(camera, Told::Watch);
+}
+
 #[test]
 fn a_camera_whose_device_was_pulled_out_holds_nobody_up() {
     let mut world = fleet(3);
@@ -196,10 +204,26 @@ fn a_camera_whose_device_was_pulled_out_holds_nobody_up() {
     assert_eq!(ask(&mut rollout, &world, "cam0"), OPEN);
     world.remove_pod(&key("cam0"), None);
     assert_eq!(ask(&mut rollout, &world, "cam1"), Gate::Full);
-    let mut camera = camera("cam0", "source: {test: {}}");
-    camera.metadata.resource_version = Some("2".to_owned());
-    camera.data["status"] = json!({"state": "Pending", "conditions": [{"type": "DeviceReady", "status": "False",
-        "reason": "DeviceMissing", "message": "", "lastTransitionTime": "2026-11-21T00:00:00Z"}]});
-    world.set_camera(camera, Told::Watch);
+    pull_out(&mut world, "cam0", V4L2);
+    assert_eq!(ask(&mut rollout, &world, "cam1"), OPEN);
+    // Nor does a pod that is left of it.
+    let mut world = fleet(3);
+    arrive(&mut world, "cam0", |pod| running(pod, false));
+    assert_eq!(ask(&mut Rollout::default(), &world, "cam1"), Gate::Full);
+    pull_out(&mut world, "cam0", V4L2);
+    assert_eq!(ask(&mut Rollout::default(), &world, "cam1"), OPEN);
+}
+
+#[test]
+fn a_camera_that_runs_on_another_source_than_its_device_counts_as_any_other() {
+    let spec = "source: {v4l2: {deviceSelector: {serial: A1B2}}, fallbacks: [{test: {}}]}";
+    let mut world = fleet(3);
+    let mut rollout = Rollout::default();
+    pull_out(&mut world, "cam0", spec);
+    assert_eq!(ask(&mut rollout, &world, "cam0"), OPEN);
+    assert_eq!(ask(&mut rollout, &world, "cam1"), Gate::Full);
+    world.remove_pod(&key("cam0"), None);
+    assert_eq!(ask(&mut rollout, &world, "cam1"), Gate::Full);
+    arrive(&mut world, "cam0", |pod| running(pod, true));
     assert_eq!(ask(&mut rollout, &world, "cam1"), OPEN);
 }
