@@ -2,6 +2,7 @@
 
 mod backoff;
 mod cameras;
+mod devices;
 mod documents;
 mod files;
 mod follow;
@@ -9,6 +10,7 @@ pub mod guard;
 pub mod http;
 mod logs;
 mod nats;
+mod paths;
 mod printer;
 mod run;
 pub mod runtime;

@@ -18,9 +18,9 @@ pub struct Claim {
 /// What a camera claims: the URL of its source, and the devices of its source and its fallbacks. Files and test
 /// pictures can be read by any number; so may the URLs of fallbacks, which are opened only now and then.
 ///
-/// On one machine a device is what its selector says; where a body looks for the devices, it is what was `found`, and what
-/// was not found is nobody's.
-pub(crate) fn claims(camera: &Camera, found: Option<&[&Device]>) -> Vec<Claim> {
+/// On one machine a device is what its selector says, and what is `known` of where that leads; where a body looks for the
+/// devices, it is what was `found`, and what was not found is nobody's.
+pub(crate) fn claims(camera: &Camera, found: Option<&[&Device]>, known: &[String]) -> Vec<Claim> {
     let mut claims: Vec<Claim> = url_claim(camera).into_iter().collect();
     if let Some(found) = found {
         claims.extend(found.iter().map(|device| Claim {
@@ -30,7 +30,12 @@ pub(crate) fn claims(camera: &Camera, found: Option<&[&Device]>) -> Vec<Claim> {
         }));
         return claims;
     }
-    for claim in camera.spec.source.all().filter_map(device) {
+    let known = known.iter().map(|device| Claim {
+        identity: format!("known device {device}"),
+        shown: format!("device {device}"),
+        everywhere: true,
+    });
+    for claim in camera.spec.source.all().filter_map(device).chain(known) {
         if !claims.contains(&claim) {
             claims.push(claim);
         }

@@ -24,6 +24,9 @@ pub struct Facts {
     pub generation: i64,
     /// The effective hub of what runs for it; `None` when nothing does.
     pub running: Option<StreamHub>,
+    /// The devices that its selectors mean now, for people and as they are compared, as far as they are known to a body whose
+    /// processes look for their own.
+    pub devices: Vec<String>,
 }
 
 /// What a plan is made of.
@@ -155,7 +158,7 @@ fn decide(
     if must_have && found.is_some_and(<[_]>::is_empty) {
         return Err(Reason::NoDevice);
     }
-    let wanted: Vec<_> = conflict::claims(camera, found)
+    let wanted: Vec<_> = conflict::claims(camera, found, &facts.devices)
         .into_iter()
         .map(|claim| {
             let namespace = if claim.everywhere {

@@ -134,6 +134,30 @@ fn a_device_is_held_by_one_camera_of_the_machine_even_as_a_fallback() {
 }
 
 #[test]
+fn two_selectors_that_lead_to_one_device_conflict_while_they_do() {
+    let cameras = [
+        camera("a", "v4l2: {deviceSelector: {serial: A1B2}}", ""),
+        camera("b", "v4l2: {deviceSelector: {devicePath: /dev/video0}}", ""),
+    ];
+    let leads = |a: &[&str], b: &[&str]| {
+        let of = |age, devices: &[&str]| Facts {
+            devices: devices.iter().map(ToString::to_string).collect(),
+            ..facts(age)
+        };
+        let ages = [(key("a"), of(2, a)), (key("b"), of(1, b))].into();
+        planned_with(&cameras, &[], &ages, Some(&url())).refused
+    };
+    let webcam = "/dev/video0 (HD Webcam)";
+    let refused = leads(&[webcam], &[webcam]);
+    assert_eq!(
+        refused[&key("a")].to_string(),
+        "camera default/b is older and reads the same device /dev/video0 (HD Webcam); use that one, give it more renditions, or disable it"
+    );
+    assert!(leads(&[], &[webcam]).is_empty(), "it is unplugged");
+    assert!(leads(&["/dev/video2 (HD Webcam)"], &[webcam]).is_empty());
+}
+
+#[test]
 fn a_url_is_held_by_the_source_of_one_camera_and_by_no_fallback() {
     let cameras = [
         camera("a", "http: {url: 'http://10.0.0.7/video?token=canary'}", ""),

@@ -2,23 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use streamhub_crds::NatsServer;
+use streamhub_devices::{Discovery, Watch};
 use streamhub_plan::{CameraKey, Facts, Input, Plan, needs_own_nats, plan};
 use tokio::sync::{mpsc, watch};
 
 use super::cameras::{Cameras, Setup, label, now_ms};
+use super::devices::Devices;
 use super::documents::Documents;
 use super::follow;
 use super::nats::{self, NatsError};
+use super::paths::{absolute, default_dir, find_ingest};
 use super::printer::Printer;
 use super::runtime::{NatsProcess, Runtime};
 use super::secrets::Sources;
 use super::signals::Stop;
-use super::state::{self, State, StateError};
+use super::state::{State, StateError};
 use super::status::{self, Answer, Liveness};
 use super::supervisor::{self, Context, Event, Supervisor, Who};
 use super::systemd::{self, Pulse};
@@ -100,6 +103,7 @@ pub async fn run(args: UpArgs) -> Result<(), UpError> {
     let mut up = Up {
         documents: Documents::new(paths.clone()),
         cameras: Cameras::new(setup)?,
+        devices: Devices::new(Discovery::default()),
         plan: Plan::default(),
         nats: None,
         last: BTreeMap::new(),
@@ -151,6 +155,7 @@ struct Up {
     state: Arc<Mutex<State>>,
     documents: Documents,
     cameras: Cameras,
+    devices: Devices,
     plan: Plan,
     nats: Option<Nats>,
     /// State and problem of each camera as last logged.
@@ -176,12 +181,20 @@ impl Up {
         event: &mut mpsc::UnboundedReceiver<Event>,
     ) {
         let (answers, mut answer) = mpsc::unbounded_channel();
+        let plugs = Watch::new(Path::new("/dev"));
+        let mut plugged = std::pin::pin!(plugs.changed());
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.asked() => break,
                 Some(()) = changes.recv() => self.follow().await,
+                () = &mut plugged => {
+                    plugged.set(plugs.changed());
+                    if self.devices.look(&self.documents.cameras()).await {
+                        self.follow().await;
+                    }
+                }
                 Some(event) = event.recv() => self.note(event),
                 Some(answer) = answer.recv() => self.learn(answer),
                 _ = second.tick() => {
@@ -212,6 +225,7 @@ impl Up {
         if self.nats.is_none() && needs_own_nats(&cameras, &hubs) {
             self.start_nats().await?;
         }
+        self.devices.look(&cameras).await;
         let facts = self.facts(&cameras)?;
         let own = self.nats.as_ref().map(|nats| NatsServer {
             url: nats.process.url.parse().ok(),
@@ -264,6 +278,7 @@ impl Up {
                 created: created.unwrap_or(memory.created),
                 generation: meta.generation.unwrap_or(memory.generation),
                 running: self.cameras.running_hub(&key).cloned(),
+                devices: self.devices.of(&key),
             };
             facts.insert(key, fact);
         }
@@ -477,28 +492,4 @@ impl Up {
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn absolute(path: &PathBuf) -> Result<PathBuf, UpError> {
-    std::fs::canonicalize(path).map_err(|source| UpError::Path {
-        path: path.clone(),
-        source,
-    })
-}
-
-fn default_dir(paths: &[PathBuf]) -> PathBuf {
-    state::home().join(state::name_for(paths))
-}
-
-fn find_ingest(args: &UpArgs) -> Result<PathBuf, UpError> {
-    if let Some(path) = &args.ingest {
-        return absolute(path);
-    }
-    let beside = std::env::current_exe()
-        .ok()
-        .and_then(|exe| Some(exe.parent()?.join("streamhub-ingest")));
-    beside
-        .filter(|path| path.is_file())
-        .or_else(|| nats::on_path("streamhub-ingest"))
-        .ok_or(UpError::NoIngest)
 }

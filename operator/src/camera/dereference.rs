@@ -242,5 +242,6 @@ fn facts_of(world: &World, camera: &CameraObject) -> Facts {
         created: camera.created,
         generation: camera.generation,
         running,
+        devices: Vec::new(),
     }
 }
