@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use async_nats::ConnectOptions;
 use futures::StreamExt as _;
 use serde_json::Value;
 use streamhub_wire::metadata::METADATA_HEADER;
@@ -29,8 +30,28 @@ pub struct Frame {
 impl Frames {
     /// Subscribes at the server that the chart brought.
     pub async fn subscribe(cluster: &Cluster, subject: &str) -> Result<Self> {
+        Self::subscribe_with(cluster, subject, ConnectOptions::new()).await
+    }
+
+    /// The same as a user of that server.
+    pub async fn subscribe_as(
+        cluster: &Cluster,
+        subject: &str,
+        user: &str,
+        password: &str,
+    ) -> Result<Self> {
+        let login = ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
+        Self::subscribe_with(cluster, subject, login).await
+    }
+
+    async fn subscribe_with(
+        cluster: &Cluster,
+        subject: &str,
+        options: ConnectOptions,
+    ) -> Result<Self> {
         let forward = cluster.forward(SYSTEM, "service/streamhub-nats", 4222)?;
-        let client = async_nats::connect(format!("nats://127.0.0.1:{}", forward.port())).await?;
+        let address = format!("nats://127.0.0.1:{}", forward.port());
+        let client = options.connect(address).await?;
         let subscriber = client.subscribe(subject.to_owned()).await?;
         client.flush().await?;
         Ok(Self {

@@ -1,0 +1,105 @@
+//! A NATS server that asks who is there: users and permissions as the documentation has them.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use streamhub_e2e::{Camera, Cluster, Frames, Installation, Namespace, SYSTEM};
+use streamhub_testkit::canary::PASSWORD;
+use streamhub_testkit::repository;
+
+const SOON: Duration = Duration::from_mins(2);
+/// For a login that is refused; not to be seen anywhere either.
+const WRONG: &str = "not-the-one-that-it-takes";
+const READER: &str = "one-that-reads";
+const CALM: &str = "source: {test: {}}, frames: [{name: main, fps: 5, width: 320}]";
+const FRAMES: &str = "streamhub.logins.lobby.frames.gate.main";
+
+/// One user of the server: those permissions of the documentation, for another hub.
+fn user(name: &str, password: &str, permissions: &str, hub: &str) -> Result<String> {
+    let file = repository().join(format!("docs/reference/permissions/{permissions}.conf"));
+    let documented = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    let prefix = "streamhub.default.lobby";
+    ensure!(documented.contains(prefix), "{documented}");
+    let permissions = documented.replace(prefix, &format!("streamhub.logins.{hub}"));
+    Ok(format!(
+        "{{user: {name}, password: \"{password}\"\n{permissions}}}\n"
+    ))
+}
+
+fn secret(cluster: &Cluster, namespace: &str, name: &str, data: &Value) -> Result<()> {
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data,
+    });
+    cluster.apply(namespace, &secret.to_string()).map(drop)
+}
+
+/// A hub on the chart's server that names its own Secret.
+fn hub(cluster: &Cluster, namespace: &str, name: &str) -> Result<()> {
+    let hub = json!({
+        "apiVersion": "streamhub.dev/v1alpha1", "kind": "StreamHub", "metadata": {"name": name},
+        "spec": {"nats": {
+            "url": "nats://streamhub-nats.streamhub-system:4222", "credentialsSecretRef": {"name": name},
+        }},
+    });
+    cluster.apply(namespace, &hub.to_string()).map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cameras_log_in_with_the_charts_secret_or_their_hubs_and_a_wrong_password_is_told()
+-> Result<()> {
+    let cluster = Cluster::here()?;
+    let installation = Installation::install(&cluster, &[])?;
+    let users = [
+        user("ingest", PASSWORD, "ingest", "default")?,
+        user("lobby", PASSWORD, "ingest", "lobby")?,
+        user("reader", READER, "viewer", "lobby")?,
+    ];
+    let auth = format!("authorization {{users: [\n{}]}}\n", users.concat());
+    secret(&cluster, SYSTEM, "nats-auth", &json!({"auth.conf": auth}))?;
+    let namespace = Namespace::create(&cluster, "logins")?;
+    let name = namespace.name();
+    for (secret_name, user, password) in [
+        ("chart-login", "ingest", PASSWORD),
+        ("lobby", "lobby", PASSWORD),
+        ("attic", "lobby", WRONG),
+    ] {
+        let login = json!({"username": user, "password": password});
+        secret(&cluster, name, secret_name, &login)?;
+    }
+    installation.upgrade(&[
+        "nats.authSecret=nats-auth",
+        "nats.credentialsSecret=chart-login",
+    ])?;
+    hub(&cluster, name, "lobby")?;
+    hub(&cluster, name, "attic")?;
+
+    let door = Camera::apply(&cluster, name, "door", CALM)?;
+    let on = |hub: &str| format!("hubRef: {{name: {hub}}}, {CALM}");
+    let gate = Camera::apply(&cluster, name, "gate", &on("lobby"))?;
+    let loft = Camera::apply(&cluster, name, "loft", &on("attic"))?;
+    door.is_ready_within(SOON)?;
+    gate.is_ready_within(SOON)?;
+    let mut frames = Frames::subscribe_as(&cluster, FRAMES, "reader", READER).await?;
+    frames.next(Duration::from_secs(20)).await?;
+    let uninvited = Frames::subscribe(&cluster, FRAMES).await;
+    ensure!(uninvited.is_err(), "the server takes everyone");
+
+    let message = loft.says("Streaming", "NatsUnauthorized", SOON)?;
+    println!("{message}");
+    for what in ["camera,pod,event,streamhub", "configmap"] {
+        let shown = cluster.kubectl(&["get", what, "-n", name, "-o=json"])?;
+        for password in [PASSWORD, WRONG] {
+            ensure!(!shown.contains(password), "{what} has a password");
+        }
+    }
+    let log = cluster.kubectl(&["logs", &loft.pod_name(), "-n", name])?;
+    ensure!(!log.contains(WRONG), "the pod's log has the password");
+
+    // The password is mended, and nothing else.
+    let right = json!({"username": "lobby", "password": PASSWORD});
+    secret(&cluster, name, "attic", &right)?;
+    // This user has no permissions on that hub.
+    loft.says("Streaming", "NatsDenied", SOON).map(drop)
+}
