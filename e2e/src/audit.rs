@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::Value;
 
+use crate::not_run;
+
 /// A place in the audit log of the cluster that `e2e/cluster/run` made: everything after it is new.
 #[derive(Debug, Clone)]
 pub struct Audit {
@@ -36,9 +38,7 @@ impl Audit {
     pub fn from_now() -> Result<Option<Self>> {
         let (None, Some(state)) = (env::var_os("E2E_KUBECONFIG"), env::var_os("CLUSTER_STATE"))
         else {
-            eprintln!(
-                "not run: this test reads the API server's audit log, which e2e/cluster/run keeps"
-            );
+            not_run("it reads the API server's audit log, which e2e/cluster/run keeps");
             return Ok(None);
         };
         let log = Path::new(&state).join("log/audit.jsonl");
@@ -50,6 +50,13 @@ impl Audit {
     pub fn writes_by(&self, user: &str) -> Result<Vec<Write>> {
         let mut writes = Vec::new();
         self.each(|event| writes.extend(write(event, user)))?;
+        Ok(writes)
+    }
+
+    /// What this user has written since this was asked last, Leases excepted.
+    pub fn new_writes_by(&mut self, user: &str) -> Result<Vec<Write>> {
+        let mut writes = Vec::new();
+        self.from = self.each(|event| writes.extend(write(event, user)))?;
         Ok(writes)
     }
 
@@ -65,17 +72,19 @@ impl Audit {
         Ok(requests)
     }
 
-    fn each(&self, mut take: impl FnMut(&Value)) -> Result<()> {
+    /// Everything up to the end, which is returned.
+    fn each(&self, mut take: impl FnMut(&Value)) -> Result<u64> {
         let mut log = File::open(&self.log)?;
         log.seek(SeekFrom::Start(self.from))?;
         let mut log = BufReader::new(log);
-        let mut line = String::new();
+        let (mut line, mut end) = (String::new(), self.from);
         // The last line may be on its way.
         while log.read_line(&mut line)? > 0 && line.ends_with('\n') {
             take(&serde_json::from_str(&line)?);
+            end += line.len() as u64;
             line.clear();
         }
-        Ok(())
+        Ok(end)
     }
 }
 
@@ -124,6 +133,22 @@ mod tests {
             "verb": verb, "user": {"username": "operator"}, "responseStatus": {"code": 200},
             "objectRef": {"resource": resource, "subresource": subresource, "namespace": "shop", "name": "door"},
         })
+    }
+
+    #[test]
+    fn each_write_is_new_once_and_half_a_line_is_none() {
+        let folder = streamhub_testkit::Folder::new().unwrap();
+        let log = folder.path().join("audit.jsonl");
+        let line = event("create", "pods", "").to_string();
+        std::fs::write(&log, format!("{line}\n{line}")).unwrap();
+        let mut audit = Audit {
+            log: log.clone(),
+            from: 0,
+        };
+        assert_eq!(audit.new_writes_by("operator").unwrap().len(), 1);
+        assert_eq!(audit.new_writes_by("operator").unwrap().len(), 0);
+        std::fs::write(&log, format!("{line}\n{line}\n{line}\n")).unwrap();
+        assert_eq!(audit.new_writes_by("operator").unwrap().len(), 2);
     }
 
     #[test]

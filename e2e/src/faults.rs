@@ -8,6 +8,7 @@ use anyhow::Result;
 use streamhub_testkit::repository;
 
 use crate::cluster::finish;
+use crate::not_run;
 
 /// The switches of a cluster whose nodes may be killed; `e2e/cluster/ctl` does the work and says what each does.
 #[derive(Debug, Clone)]
@@ -19,9 +20,7 @@ impl Faults {
     /// None against a cluster of the user's own.
     pub fn here() -> Option<Self> {
         if !Self::are_possible() {
-            eprintln!(
-                "not run: this test kills nodes, which only a cluster of e2e/cluster/run allows"
-            );
+            not_run("it does harm that only a cluster of e2e/cluster/run allows");
             return None;
         }
         Some(Self {

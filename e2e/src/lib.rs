@@ -20,6 +20,7 @@ mod laptop;
 mod namespace;
 mod operator;
 mod recording;
+mod skipped;
 mod vm;
 mod wait;
 
@@ -39,5 +40,6 @@ pub use laptop::{Laptop, Said};
 pub use namespace::Namespace;
 pub use operator::{Memory, Operator};
 pub use recording::Recording;
+pub use skipped::not_run;
 pub use vm::Vm;
 pub use wait::until;

@@ -1,7 +1,7 @@
 //! The API server takes no pod, or another pod has its name.
 
 use anyhow::{Result, ensure};
-use streamhub_e2e::{Camera, Cluster, Namespace, until};
+use streamhub_e2e::{Camera, Cluster, Namespace, not_run, until};
 
 use crate::support::{SOON, TEST_PICTURE, share};
 
@@ -85,7 +85,7 @@ fn pod_security_is_told_in_the_servers_words() -> Result<()> {
     let cluster = Cluster::here()?;
     let kinds = cluster.kubectl(&["api-resources", "--api-group=admissionregistration.k8s.io"])?;
     if !kinds.contains("v1beta1") || !kinds.contains("MutatingAdmissionPolicy") {
-        eprintln!("not run: this cluster knows no MutatingAdmissionPolicy of v1beta1");
+        not_run("this cluster knows no MutatingAdmissionPolicy of v1beta1");
         return Ok(());
     }
     let _installation = share(&cluster)?;
