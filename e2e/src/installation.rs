@@ -1,6 +1,7 @@
 //! The chart, installed for a test.
 
 use std::env;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use anyhow::Result;
@@ -50,6 +51,11 @@ impl Installation {
         Self::within(Turn::Shared(turn), cluster, values)
     }
 
+    /// `helm upgrade` to another chart, with its own values.
+    pub fn upgrade_to(&self, chart: &Path) -> Result<()> {
+        self.upgrade_with(chart, &[])
+    }
+
     fn within(turn: Turn, cluster: &Cluster, values: &[&str]) -> Result<Self> {
         let _one = HELM.lock().unwrap_or_else(PoisonError::into_inner);
         let namespace = Namespace::create(cluster, SYSTEM)?;
@@ -70,7 +76,10 @@ impl Installation {
 
     /// `helm upgrade` to these values, and the chart's own for all others.
     pub fn upgrade(&self, values: &[&str]) -> Result<()> {
-        let chart = repository().join("charts/streamhub");
+        self.upgrade_with(&repository().join("charts/streamhub"), values)
+    }
+
+    fn upgrade_with(&self, chart: &Path, values: &[&str]) -> Result<()> {
         let chart = chart.to_string_lossy();
         let mut arguments = vec![
             "upgrade",
@@ -149,4 +158,71 @@ impl Drop for Installation {
             eprintln!("{error:#}");
         }
     }
+}
+
+/// What `manifests/install.yaml` installs, alone. It deletes the definitions in the end, and all cameras with them.
+#[derive(Debug)]
+pub struct PlainInstallation {
+    cluster: Cluster,
+    /// It is gone already.
+    deleted: bool,
+    _turn: Turn,
+}
+
+impl PlainInstallation {
+    /// `kubectl apply`, where no other installation is left, and waits until all of it is ready.
+    pub fn apply(cluster: &Cluster) -> Result<Self> {
+        let turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
+        let release = ["uninstall", "streamhub", "--namespace", SYSTEM];
+        cluster.helm(&[&release[..], &["--wait", "--ignore-not-found"]].concat())?;
+        Namespace::create(cluster, SYSTEM)?.delete()?;
+        let plain = Self {
+            cluster: cluster.clone(),
+            deleted: false,
+            _turn: Turn::Alone(turn),
+        };
+        let manifest = manifest();
+        let apply = [
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "-f",
+            &manifest,
+        ];
+        cluster.kubectl(&apply)?;
+        for part in ["streamhub-operator", "streamhub-nats"] {
+            let part = format!("deployment/{part}");
+            let status = ["rollout", "status", "-n", SYSTEM, &part, "--timeout=90s"];
+            cluster.kubectl(&status)?;
+        }
+        Ok(plain)
+    }
+
+    /// `kubectl delete`, and waits until all of it is gone.
+    pub fn delete(mut self) -> Result<()> {
+        self.deleted = true;
+        self.go()
+    }
+
+    fn go(&self) -> Result<()> {
+        let delete = ["delete", "--ignore-not-found", "--timeout=90s", "-f"];
+        self.cluster
+            .kubectl(&[&delete[..], &[&manifest()]].concat())
+            .map(drop)
+    }
+}
+
+impl Drop for PlainInstallation {
+    fn drop(&mut self) {
+        if !self.deleted
+            && let Err(error) = self.go()
+        {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+fn manifest() -> String {
+    let path = repository().join("manifests/install.yaml");
+    path.to_string_lossy().into_owned()
 }

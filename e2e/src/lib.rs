@@ -35,7 +35,7 @@ pub use fake_nodes::FakeNodes;
 pub use faults::{Faults, Harm};
 pub use frames::{Frame, Frames};
 pub use http::{Answer, Http};
-pub use installation::{Installation, SYSTEM, WITH_DEVICES};
+pub use installation::{Installation, PlainInstallation, SYSTEM, WITH_DEVICES};
 pub use laptop::{Laptop, Said};
 pub use namespace::Namespace;
 pub use operator::{Memory, Operator};
