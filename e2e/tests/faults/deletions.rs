@@ -8,7 +8,11 @@ use streamhub_e2e::{Camera, Cluster, Faults, Installation, Namespace, until};
 
 use crate::support::{SOON, Streaming, TEST_PICTURE, install, share};
 
-const DEFINITIONS: [&str; 2] = ["cameras.streamhub.dev", "streamhubs.streamhub.dev"];
+const DEFINITIONS: [&str; 3] = [
+    "cameras.streamhub.dev",
+    "streamhubs.streamhub.dev",
+    "videodevices.streamhub.dev",
+];
 const HUB: &str =
     "{apiVersion: streamhub.dev/v1alpha1, kind: StreamHub, metadata: {name: lobby}, spec: {}}";
 
