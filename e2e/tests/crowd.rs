@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
-use streamhub_e2e::{Api, Audit, Cluster, Frames, Installation, Namespace, Operator};
+use streamhub_e2e::{Api, Audit, Cluster, Faults, Frames, Installation, Namespace, Operator};
 use streamhub_testkit::eventually_async;
 
 const DEFINITION: &str =
@@ -44,13 +44,34 @@ fn poisoned() -> [(&'static str, Value); 4] {
     ]
 }
 
+/// Puts the definition of Cameras back as it was, at the latest when this is dropped.
+struct Strict<'a>(&'a Cluster, Value);
+
+impl Strict<'_> {
+    fn restore(&self) -> Result<()> {
+        let schema = "/spec/versions/0/schema/openAPIV3Schema";
+        let patch = json!([{"op": "replace", "path": schema, "value": self.1}]);
+        let what = ["patch", "crd", "cameras.streamhub.dev", "--type=json", "-p"];
+        let patch = patch.to_string();
+        self.0.kubectl(&[&what[..], &[&patch]].concat()).map(drop)
+    }
+}
+
+impl Drop for Strict<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.restore() {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
 /// Puts Cameras into the store that today's definition refuses.
-async fn poison(api: &Api, list: &str) -> Result<()> {
+async fn poison(cluster: &Cluster, api: &Api, list: &str) -> Result<()> {
     let mut loose = api.get(DEFINITION).await?.context("no definition")?;
     let schema = loose
         .pointer_mut("/spec/versions/0/schema/openAPIV3Schema")
         .context("no schema")?;
-    let strict = schema.clone();
+    let strict = Strict(cluster, schema.clone());
     *schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     api.replace(DEFINITION, &loose).await?;
     // The API server takes a moment to change its mind.
@@ -61,9 +82,8 @@ async fn poison(api: &Api, list: &str) -> Result<()> {
         })
         .await?;
     }
-    let mut definition = api.get(DEFINITION).await?.context("no definition")?;
-    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = strict;
-    api.replace(DEFINITION, &definition).await?;
+    strict.restore()?;
+    drop(strict);
     let refused = camera("poison-after", &json!({"source": {"rtsp": {"url": 7}}}));
     let dry = format!("{list}?dryRun=All");
     eventually_async(SOON, "the API server to refuse it", async || {
@@ -75,6 +95,10 @@ async fn poison(api: &Api, list: &str) -> Result<()> {
 
 #[tokio::test]
 async fn poisoned_cameras_among_two_hundred_harm_no_other() -> Result<()> {
+    // The definition is the whole cluster's: somebody's own is not loosened.
+    if Faults::here().is_none() {
+        return Ok(());
+    }
     let cluster = Cluster::here()?;
     let _installation = Installation::install(&cluster, &[])?;
     let _namespace = Namespace::create(&cluster, "crowd")?;
@@ -83,7 +107,7 @@ async fn poisoned_cameras_among_two_hundred_harm_no_other() -> Result<()> {
     // Nobody writes a status while the definition is loose.
     let operator = Operator::of(&cluster);
     operator.stop()?;
-    poison(&api, list).await?;
+    poison(&cluster, &api, list).await?;
     operator.start()?;
 
     let hub = json!({
