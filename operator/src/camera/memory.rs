@@ -257,6 +257,14 @@ mod tests {
         }
     }
 
+    /// Seconds of a wait before chance took up to half of it.
+    fn longest(wait: Duration) -> u64 {
+        match wait.as_secs_f64().ceil() as u64 {
+            0 => 0,
+            seconds => seconds.next_power_of_two(),
+        }
+    }
+
     #[test]
     fn a_changed_camera_waits_no_more_and_another_one_begins_anew() {
         let mut memory = Memory::default();
@@ -286,8 +294,7 @@ mod tests {
             memory.ready_since = Some(begin);
             let gone = begin + Duration::from_secs(lived);
             memory.of_unplugging(gone);
-            let wait = memory.no_device_before.unwrap() - gone;
-            waits.push(wait.as_secs_f64().ceil() as u64);
+            waits.push(longest(memory.no_device_before.unwrap() - gone));
         }
         assert_eq!(waits, [0, 0, 1, 2, 4, 0, 0]);
         assert!(
@@ -312,11 +319,7 @@ mod tests {
             memory.not_before = None;
             let gone = begin + Duration::from_secs(lived);
             memory.of_no_pod(gone);
-            waits.push(
-                memory
-                    .not_before
-                    .map(|at| (at - gone).as_secs_f64().ceil() as u64),
-            );
+            waits.push(memory.not_before.map(|at| longest(at - gone)));
         }
         assert_eq!(waits, [None, Some(1), Some(2), Some(4), None]);
         memory.of_no_pod(begin);
