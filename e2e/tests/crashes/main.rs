@@ -1,0 +1,179 @@
+//! The operator dies after each of its writes, and all ends as if it had lived: the same pods, the same status, and never
+//! two that publish.
+
+mod mortal;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use streamhub_e2e::{Camera, Cluster, Faults, Installation, Namespace, Operator, Recording, until};
+
+use crate::mortal::{Deaths, MOST, Program, Record};
+
+const SOON: Duration = Duration::from_mins(2);
+/// What a user asks for, one after the other: a camera, a change that its pod takes in, and one that takes another pod.
+/// Then it is deleted.
+const LIFE: [&str; 3] = [
+    "source: {test: {width: 320, height: 240, fps: 5}}, frames: [{name: main, fps: 5}]",
+    "source: {test: {width: 320, height: 240, fps: 5}}, frames: [{name: main, fps: 4}]",
+    "source: {test: {width: 320, height: 240, fps: 5}}, frames: [{name: main, fps: 4}], \
+     pod: {resources: {requests: {memory: 50Mi}}}",
+];
+
+/// The chart with its operator stopped; it is started again when this is dropped.
+struct Stage {
+    program: Arc<Program>,
+    namespace: Namespace,
+    operator: Operator,
+    _installation: Installation,
+}
+
+impl Stage {
+    fn set(cluster: &Cluster) -> Result<Self> {
+        let installation = Installation::install(cluster, &[])?;
+        let operator = Operator::of(cluster);
+        let namespace = Namespace::create(cluster, "mortal")?;
+        operator.stop()?;
+        Ok(Self {
+            program: Arc::new(Program::of(cluster)?),
+            namespace,
+            operator,
+            _installation: installation,
+        })
+    }
+
+    /// The whole life of a Camera; what was there after each step, and what the operator did for it.
+    async fn live(&self, deaths: Deaths) -> Result<(Vec<Value>, Record)> {
+        let begin = Instant::now();
+        let (cluster, namespace) = (self.namespace.cluster(), self.namespace.name());
+        let mortal = self.program.run(deaths)?;
+        let mut seen = Vec::new();
+        let [first, changes @ ..] = LIFE;
+        let camera = Camera::apply(cluster, namespace, "door", first)?;
+        let recording = Recording::begin(cluster, &camera).await?;
+        seen.push(settled(cluster, &camera, &recording).await?);
+        for change in changes {
+            camera.change(change)?;
+            seen.push(settled(cluster, &camera, &recording).await?);
+        }
+        cluster.kubectl(&["delete", "camera", "door", "-n", namespace])?;
+        until(SOON, || {
+            let left = cluster.kubectl(&["get", "pods,cameras", "-n", namespace, "-o=name"])?;
+            ensure!(left.is_empty(), "left: {left}");
+            Ok(())
+        })?;
+        recording.has_one_publisher_at_a_time()?;
+        let record = mortal.end()?;
+        println!(
+            "{deaths:?}: {} writes, {} deaths, {} pods, {:.0?}",
+            record.writes.len(),
+            record.deaths,
+            record.count("create", "pods"),
+            begin.elapsed()
+        );
+        Ok((seen, record))
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Err(error) = self.operator.start() {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+/// Waits until a Camera is as it should be and publishes; its pod and its status, without what is different each time.
+async fn settled(cluster: &Cluster, camera: &Camera, recording: &Recording) -> Result<Value> {
+    let pod = camera.is_ready_within(SOON)?;
+    recording.frames_within(2, SOON).await?;
+    let get = |kind: &str, name: &str| cluster.get(&[kind, name, "-n", camera.namespace()]);
+    let object = get("camera", camera.name())?;
+    let mut made = get("pod", &camera.pod_name())?;
+    let part = |object: &Value, pointer: &str| object.pointer(pointer).cloned();
+    if let Some(spec) = made.pointer_mut("/spec").and_then(Value::as_object_mut) {
+        spec.remove("nodeName");
+    }
+    // A digest of what follows, in which the Camera's uid is.
+    if let Some(all) = made.pointer_mut("/metadata/annotations") {
+        all.as_object_mut()
+            .and_then(|all| all.remove("streamhub.dev/pod-hash"));
+    }
+    let conditions = part(&object, "/status/conditions").unwrap_or_default();
+    let conditions = conditions.as_array().into_iter().flatten();
+    let conditions = conditions.map(|condition| {
+        ["type", "status", "reason", "observedGeneration"]
+            .map(|field| condition.get(field).cloned())
+    });
+    let all = json!({
+        "labels": part(&made, "/metadata/labels"),
+        "annotations": part(&made, "/metadata/annotations"),
+        "owners": part(&made, "/metadata/ownerReferences"),
+        "pod": part(&made, "/spec"),
+        "state": part(&object, "/status/state"),
+        "reason": part(&object, "/status/reason"),
+        "conditions": conditions.collect::<Vec<_>>(),
+    });
+    let uid = part(&object, "/metadata/uid").context("no uid")?;
+    let text = all
+        .to_string()
+        .replace(uid.as_str().context("no uid")?, "UID")
+        .replace(&pod.incarnation.to_string(), "INCARNATION");
+    Ok(serde_json::from_str(&text)?)
+}
+
+fn same(undisturbed: &(Vec<Value>, Record), now: &(Vec<Value>, Record)) -> Result<()> {
+    for (step, (before, after)) in undisturbed.0.iter().zip(&now.0).enumerate() {
+        ensure!(
+            before == after,
+            "after step {step}: {after:#}\ninstead of {before:#}"
+        );
+    }
+    for (verb, resource) in [("create", "pods"), ("delete", "pods")] {
+        let (before, after) = (
+            undisturbed.1.count(verb, resource),
+            now.1.count(verb, resource),
+        );
+        ensure!(
+            before == after,
+            "{verb} {resource}: {after} times instead of {before}: {:#?}",
+            now.1.writes
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_dies_after_each_write_gets_there_all_the_same() -> Result<()> {
+    // The process is in the network of our own cluster.
+    if Faults::here().is_none() {
+        return Ok(());
+    }
+    let stage = Stage::set(&Cluster::here()?)?;
+    let undisturbed = stage.live(Deaths::Never).await?;
+    let disturbed = stage.live(Deaths::AfterEach).await?;
+    let deaths = disturbed.1.deaths;
+    ensure!((4..MOST).contains(&deaths), "it died {deaths} times");
+    same(&undisturbed, &disturbed)
+}
+
+/// One death in each life, after its first write, its second and so on, until there are no more.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "five minutes"]
+async fn one_death_after_any_write_changes_nothing() -> Result<()> {
+    if Faults::here().is_none() {
+        return Ok(());
+    }
+    let stage = Stage::set(&Cluster::here()?)?;
+    let undisturbed = stage.live(Deaths::Never).await?;
+    for number in 1.. {
+        let disturbed = stage.live(Deaths::After(number)).await?;
+        same(&undisturbed, &disturbed).with_context(|| format!("a death after write {number}"))?;
+        if disturbed.1.deaths == 0 {
+            break;
+        }
+    }
+    Ok(())
+}

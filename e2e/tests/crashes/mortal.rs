@@ -1,0 +1,180 @@
+//! The operator as a process of the test, which dies when it is told to and is there again at once.
+//!
+//! In its pod the kubelet would wait longer and longer before it started it again.
+
+use std::fs;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle, sleep};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use serde_json::{Value, json};
+use streamhub_e2e::{Audit, Cluster, Operator, SYSTEM, Write};
+use streamhub_testkit::{Folder, Proc, target_bin};
+
+/// Who it is in the Lease: as in a pod whose container is started again, the same each time.
+const NAME: &str = "mortal";
+/// Far more deaths than any life has writes.
+pub const MOST: usize = 60;
+
+/// When it dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deaths {
+    Never,
+    /// Once, after so many writes.
+    After(usize),
+    /// After each write. A life that begins with the write after which the one before ended lives on to the next: before it
+    /// makes a pod it takes a number for it, and would take one number after the other.
+    AfterEach,
+}
+
+/// What it did.
+#[derive(Debug)]
+pub struct Record {
+    /// Its writes that the API server took, in their order.
+    pub writes: Vec<Write>,
+    /// How often it died.
+    pub deaths: usize,
+}
+
+impl Record {
+    /// How many writes of this kind there were, such as `create` and `pods`.
+    pub fn count(&self, verb: &str, resource: &str) -> usize {
+        let same = |write: &&Write| write.verb == verb && write.resource == resource;
+        self.writes.iter().filter(same).count()
+    }
+}
+
+/// The operator of the chart in a process of its own, with the account and the settings of its pod.
+pub struct Program {
+    environment: Vec<(String, String)>,
+    folder: Folder,
+}
+
+impl Program {
+    /// The one of the chart must have been stopped.
+    pub fn of(cluster: &Cluster) -> Result<Self> {
+        let deployment = cluster.get(&["deployment", "streamhub-operator", "-n", SYSTEM])?;
+        let variables = deployment.pointer("/spec/template/spec/containers/0/env");
+        let variables = variables.and_then(Value::as_array).context("no env")?;
+        let text = |variable: &Value, field: &str| {
+            let found = variable.get(field).and_then(Value::as_str);
+            found.map(str::to_owned)
+        };
+        let environment = variables
+            .iter()
+            .filter_map(|variable| Some((text(variable, "name")?, text(variable, "value")?)))
+            .collect();
+
+        let account = ["create", "token", "streamhub-operator", "-n", SYSTEM];
+        let token = cluster.kubectl(&account)?;
+        let config = cluster.kubectl(&["config", "view", "--raw", "--flatten", "-o=json"])?;
+        let mut config: Value = serde_json::from_str(&config)?;
+        let user = config.pointer_mut("/users/0/user").context("no user")?;
+        *user = json!({"token": token.trim()});
+        let folder = Folder::new()?;
+        fs::write(folder.path().join("config"), config.to_string())?;
+        Ok(Self {
+            environment,
+            folder,
+        })
+    }
+
+    fn start(&self) -> Result<Proc> {
+        let mut command = Command::new(target_bin("streamhub-operator")?);
+        command
+            .envs(self.environment.iter().cloned())
+            .env("KUBECONFIG", self.folder.path().join("config"))
+            .env("POD_NAME", NAME)
+            .env("STREAMHUB_LEASE_NAMESPACE", SYSTEM)
+            .env("STREAMHUB_LISTEN", "127.0.0.1:0");
+        Proc::spawn("operator", &mut command)
+    }
+
+    /// Starts it, and sees to it that it dies as it should.
+    pub fn run(self: &Arc<Self>, deaths: Deaths) -> Result<Mortal> {
+        let log = Audit::from_now()?.context("no audit log")?;
+        let first = self.start()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let keeper = thread::spawn({
+            let (program, stop) = (Arc::clone(self), Arc::clone(&stop));
+            move || keep(&program, first, log, deaths, &stop)
+        });
+        Ok(Mortal {
+            stop,
+            keeper: Some(keeper),
+        })
+    }
+}
+
+/// One that runs; ends when this is dropped.
+pub struct Mortal {
+    stop: Arc<AtomicBool>,
+    keeper: Option<JoinHandle<Result<Record>>>,
+}
+
+impl Mortal {
+    /// Ends it in order, so that it gives the Lease back.
+    pub fn end(mut self) -> Result<Record> {
+        self.stop.store(true, Ordering::Relaxed);
+        let keeper = self.keeper.take().context("it has ended")?;
+        keeper.join().map_err(|_| anyhow!("its keeper broke off"))?
+    }
+}
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(Ok(Err(error))) = self.keeper.take().map(JoinHandle::join) {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+fn keep(
+    program: &Program,
+    mut process: Proc,
+    mut log: Audit,
+    deaths: Deaths,
+    stop: &AtomicBool,
+) -> Result<Record> {
+    let mut record = Record {
+        writes: Vec::new(),
+        deaths: 0,
+    };
+    let mut read = |record: &mut Record| -> Result<()> {
+        let new = log.new_writes_by(Operator::USER)?.into_iter();
+        let taken = new.filter(|write| (200..300).contains(&write.code));
+        record.writes.extend(taken);
+        Ok(())
+    };
+    let mut at_death = 0;
+    let mut last_words: Option<Write> = None;
+    loop {
+        read(&mut record)?;
+        let written = record.writes.len();
+        let dies = match deaths {
+            Deaths::Never => false,
+            Deaths::After(number) => record.deaths == 0 && written >= number,
+            Deaths::AfterEach => {
+                let last = record.writes.last();
+                record.deaths < MOST && written > at_death && last != last_words.as_ref()
+            }
+        };
+        if dies {
+            process.kill()?;
+            // What it did with its last breath.
+            read(&mut record)?;
+            at_death = record.writes.len();
+            last_words = record.writes.last().cloned();
+            record.deaths += 1;
+            process = program.start()?;
+        } else if stop.load(Ordering::Relaxed) {
+            process.terminate(Duration::from_secs(10))?;
+            return Ok(record);
+        }
+        sleep(Duration::from_millis(1));
+    }
+}
