@@ -67,7 +67,8 @@ pub struct Args {
         long,
         value_name = "FILTER",
         env = "STREAMHUB_LOG",
-        default_value = "info,async_nats=warn"
+        default_value = "info,async_nats=warn",
+        value_parser = streamhub_logging::filter
     )]
     pub log_level: String,
 }

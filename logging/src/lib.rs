@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _};
 use clap::ValueEnum;
 use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -26,7 +27,7 @@ impl LogFormat {
         }
     }
 
-    /// Begins logging to standard error, with colours on a terminal.
+    /// Begins logging to standard error, with colours on a terminal; `filter` is as [`filter()`] takes it.
     pub fn install(self, filter: &str) {
         let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
         self.install_to(io::stderr, filter, io::stderr().is_terminal());
@@ -59,6 +60,22 @@ impl LogFormat {
                 .into(),
         }
     }
+}
+
+/// What is logged, in the syntax of `RUST_LOG`; but a word that stands alone must be a level, as one that is misspelt would
+/// be taken for a module.
+pub fn filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text).map_err(|error| error.to_string())?;
+    let words = text.split(',').map(str::trim);
+    for word in words.filter(|word| !word.contains(['=', '[', ']', '{', '}'])) {
+        if word.is_empty() || word.parse::<LevelFilter>().is_err() {
+            return Err(format!(
+                "{word:?} is no level; write off, error, warn, info, debug or trace, or a module and its level such as \
+                 kube_client=debug"
+            ));
+        }
+    }
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -130,6 +147,16 @@ mod tests {
     fn the_words_are_those_that_a_command_line_takes() {
         for format in LogFormat::value_variants() {
             assert_eq!(LogFormat::from_str(format.as_str(), false), Ok(*format));
+        }
+    }
+
+    #[test]
+    fn a_misspelt_level_is_refused() {
+        for right in ["debug", "info,kube_client=warn", "a::b=trace, warn"] {
+            assert_eq!(filter(right).unwrap(), right);
+        }
+        for wrong in ["debg", "info,wran", "a=loud", ""] {
+            assert!(filter(wrong).is_err(), "{wrong}");
         }
     }
 }
