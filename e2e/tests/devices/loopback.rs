@@ -75,12 +75,12 @@ pub async fn jpeg_is_passed_on_as_it_is(real: &Real) -> Result<()> {
 }
 
 /// Whether it is what the driver hands to a reader that has just begun, unless the next picture comes first: the picture
-/// that is in a buffer already, and all that is behind it in there. `v4l2loopback` forgets how long that picture was
-/// when a reader asks for buffers (`init_buffers` in its source).
+/// that is in a buffer already, and all that is behind it in there, or no more of it than another one's length.
+/// `v4l2loopback` forgets how long that picture was when a reader asks for buffers (`init_buffers` in its source).
 fn is_from_before_the_reader(picture: &[u8], originals: &BTreeSet<Vec<u8>>) -> bool {
     originals
         .iter()
-        .any(|original| picture.starts_with(original))
+        .any(|original| picture.starts_with(original) || original.starts_with(picture))
 }
 
 /// How far a picture is like one of the film from its begin, and how far from its end: two halves of two are torn.
