@@ -4,7 +4,7 @@ export STREAMHUB_CACHE ?= $(HOME)/.cache/streamhub
 export CARGO_TARGET_DIR ?= $(STREAMHUB_CACHE)/target
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster test-long fuzz lint bench fmt generate
+.PHONY: help demo test test-all test-cluster test-long fuzz lint bench fmt generate
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
@@ -12,10 +12,13 @@ help: ## Show this list
 demo: ## Run three cameras on this machine until Ctrl-C
 	@scripts/demo
 
-test: ## Lint and run every test but the long ones; stops itself after 80 minutes
+test: ## Lint and run every test but the long ones and those on a cluster; stops itself after 80 minutes
 	@scripts/test
 
-test-cluster: ## Of the tests only those on a real Kubernetes, as root; E2E_KUBECONFIG names one of yours
+test-all: ## The same, and as root those on a real Kubernetes
+	@scripts/test --all
+
+test-cluster: ## Only the tests on a real Kubernetes, as root; E2E_KUBECONFIG names one of yours
 	@scripts/test --cluster
 
 test-long: ## Run the long tests (soak and fault runs of minutes, fuzzing)
