@@ -8,6 +8,7 @@ mod api;
 mod audit;
 mod camera;
 mod cluster;
+pub mod devices;
 mod doorway;
 mod failed_pods;
 mod fake_devices;

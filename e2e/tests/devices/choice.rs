@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use streamhub_e2e::{Cluster, FakeCamera, until};
 
 use crate::fake::Fake;
-use crate::support::{Device, SOON, camera, has_no_pod, runs_on, show};
+use streamhub_e2e::devices::{Device, SOON, camera, has_no_pod, runs_on, show};
 
 #[test]
 fn two_devices_with_one_number_are_told_apart_by_their_ports() -> Result<()> {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use streamhub_e2e::{Cluster, FakeDevices, Faults, Installation, Namespace, SYSTEM};
 
-use crate::support::{AGENT, agents_are_ready, forget_devices, install};
+use streamhub_e2e::devices::{AGENT, agents_are_ready, forget_devices, install};
 
 /// The node's own folder, its boot, and drivers that are not asked.
 const PATCH: &str = r#"{"spec": {"template": {"spec": {

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use streamhub_e2e::{Camera, Cluster, FakeCamera, FakeDevices, Namespace, until};
 
 use crate::fake::Fake;
-use crate::support::{Device, SOON, allocatable};
+use streamhub_e2e::devices::{Device, SOON, allocatable};
 
 const MANY: usize = 64;
 

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use streamhub_e2e::FakeCamera;
 
 use crate::fake::Fake;
-use crate::support::{Device, SOON, camera, has_no_pod, listing, runs_on, show};
+use streamhub_e2e::devices::{Device, SOON, camera, has_no_pod, listing, runs_on, show};
 
 #[test]
 fn a_camera_follows_its_device() -> Result<()> {

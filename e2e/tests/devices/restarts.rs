@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use streamhub_e2e::{FailedPods, FakeCamera, Faults, SYSTEM, until};
 
 use crate::fake::Fake;
-use crate::support::{Device, SOON, agents_are_ready, camera, listing, runs_on, show};
+use streamhub_e2e::devices::{Device, SOON, agents_are_ready, camera, listing, runs_on, show};
 
 /// The process of the node agent, on a node.
 const AGENT_PROCESS: &str = "$(pidof streamhub-node-agent)";

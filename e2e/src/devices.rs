@@ -1,10 +1,10 @@
-//! What these tests begin with, ask and show.
+//! What tests of capture devices begin with, ask and show.
 
 use std::time::Duration;
 
+use crate::{Camera, Cluster, Installation, SYSTEM, WITH_DEVICES, until};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use streamhub_e2e::{Camera, Cluster, Installation, SYSTEM, WITH_DEVICES, until};
 
 /// Much longer than anything here takes on two idle cores.
 pub const SOON: Duration = Duration::from_mins(2);
@@ -196,7 +196,7 @@ pub fn camera(cluster: &Cluster, namespace: &str, name: &str, selector: &str) ->
     Camera::apply(cluster, namespace, name, &spec)
 }
 
-pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     let found = object.pointer(pointer).and_then(Value::as_str);
     found.unwrap_or_default()
 }

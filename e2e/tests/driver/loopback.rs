@@ -9,7 +9,7 @@ use streamhub_e2e::{Camera, Frames, Vm, until};
 use streamhub_testkit::{Folder, clip};
 
 use crate::real::{PATIENCE, Real};
-use crate::support::{Device, listing, show};
+use streamhub_e2e::devices::{Device, listing, show};
 
 /// The machine's other device is there as well.
 const PLAYER: &str = "source: {v4l2: {deviceSelector: {node: vm1, devicePath: /dev/video9}, mode: {fourcc: MJPG}}}, \

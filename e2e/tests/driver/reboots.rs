@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use streamhub_e2e::{FailedPods, Recording};
 
 use crate::real::{PATIENCE, Real};
-use crate::support::show;
+use streamhub_e2e::devices::show;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_reboots_leave_no_pile_of_failed_pods() -> Result<()> {

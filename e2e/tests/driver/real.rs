@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use streamhub_e2e::{Camera, Cluster, Faults, Installation, Namespace, Vm};
 
-use crate::support::{agents_are_ready, forget_devices, install};
+use streamhub_e2e::devices::{agents_are_ready, forget_devices, install};
 
 /// Everything is several times slower in there.
 pub const PATIENCE: Duration = Duration::from_mins(6);

@@ -8,7 +8,7 @@ use streamhub_e2e::{Camera, CameraPod, Frame, Frames, Operator, Vm, until};
 use crate::burnt_time;
 use crate::loopback::jpeg_is_passed_on_as_it_is;
 use crate::real::{PATIENCE, Real};
-use crate::support::{Device, has_no_pod, listing, runs_on, show};
+use streamhub_e2e::devices::{Device, has_no_pod, listing, runs_on, show};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_of_a_real_driver_reach_nats_and_again_after_a_replug() -> Result<()> {
