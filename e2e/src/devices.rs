@@ -71,6 +71,12 @@ impl Device {
             ensure!(device.says("/state") == state, "not {state}: {device:#?}");
             Ok(device.clone())
         })
+        .with_context(|| {
+            format!(
+                "of the agent of {node}: {}",
+                what_its_agent_says(cluster, node)
+            )
+        })
     }
 
     /// The same as it is now.
@@ -123,6 +129,26 @@ impl Device {
             Ok(())
         })
     }
+}
+
+/// How the node agent of a node is, and what it has logged; or why that is not known.
+fn what_its_agent_says(cluster: &Cluster, node: &str) -> String {
+    let there = format!("--field-selector=spec.nodeName={node}");
+    let agent = "--selector=app.kubernetes.io/component=node-agent";
+    let all = ["get", "pods", "-n", SYSTEM, agent, &there, "-o=name"];
+    let pods = match cluster.kubectl(&all) {
+        Ok(pods) => pods,
+        Err(error) => return format!("{error:#}"),
+    };
+    let ask = |arguments: &[&str]| match cluster.kubectl(arguments) {
+        Ok(said) => said,
+        Err(error) => format!("{error:#}\n"),
+    };
+    pods.lines()
+        .map(|pod| {
+            ask(&["describe", "-n", SYSTEM, pod]) + &ask(&["logs", "-n", SYSTEM, pod, "--tail=50"])
+        })
+        .collect()
 }
 
 /// How much of a resource a node offers, if it knows it.
