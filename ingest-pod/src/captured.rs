@@ -75,10 +75,25 @@ impl CameraJpeg {
         let map = buffer
             .into_mapped_buffer_readable()
             .map_err(|_| jpeg::Error::Truncated(0))?;
-        let info = jpeg::inspect(&map)?;
+        Self::whole(Bytes::from_owner(map))
+    }
+
+    /// Copies a buffer before it looks at it: what a driver lends may be written over at any time, and what goes out has
+    /// to be what was found to be whole.
+    pub fn copied(buffer: &gst::BufferRef) -> Result<Self, jpeg::Error> {
+        let map = buffer
+            .map_readable()
+            .map_err(|_| jpeg::Error::Truncated(0))?;
+        Self::whole(Bytes::copy_from_slice(&map))
+    }
+
+    /// The picture alone, without what lies behind its end.
+    fn whole(mut bytes: Bytes) -> Result<Self, jpeg::Error> {
+        let info = jpeg::inspect(&bytes)?;
+        bytes.truncate(info.length);
         Ok(Self {
             size: info.size,
-            bytes: jpeg::with_huffman_tables(Bytes::from_owner(map), &info),
+            bytes: jpeg::with_huffman_tables(bytes, &info),
             planes: OnceLock::new(),
         })
     }
@@ -194,5 +209,56 @@ impl Video {
         let used = planes.get(..layout.planes())?;
         let size = Size::new(frame.width(), frame.height());
         Some(Raw::deep(layout, depth, size, self.colour, used))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::Encoder;
+    use crate::picture::test_card::TestCard;
+
+    fn card() -> Bytes {
+        let size = Size::new(64, 48);
+        let mut card = TestCard::new(size, "door");
+        let mut encoder = Encoder::new().unwrap();
+        encoder.encode(&card.draw(7, 0), size, 80).unwrap()
+    }
+
+    fn address(buffer: &gst::BufferRef) -> *const u8 {
+        buffer.map_readable().unwrap().as_ptr()
+    }
+
+    #[test]
+    fn what_lies_behind_the_end_of_a_picture_is_no_part_of_it() {
+        gst::init().unwrap();
+        let jpeg = card();
+        // Padding, and all of a driver's buffer with what is left of a longer picture.
+        for behind in [vec![0; 100], [&jpeg[30..], &vec![0; 2_000_000]].concat()] {
+            let buffer = gst::Buffer::from_slice([&jpeg[..], &behind].concat());
+            assert_eq!(CameraJpeg::copied(&buffer).unwrap().bytes, jpeg);
+            assert_eq!(CameraJpeg::new(buffer).unwrap().bytes, jpeg);
+        }
+    }
+
+    #[test]
+    fn a_picture_that_is_cut_is_none() {
+        gst::init().unwrap();
+        let jpeg = card();
+        for length in [jpeg.len() - 1, jpeg.len() / 2, 0] {
+            let buffer = gst::Buffer::from_slice(jpeg.slice(..length));
+            let cut = |refused| matches!(refused, Err(jpeg::Error::Truncated(_)));
+            assert!(cut(CameraJpeg::copied(&buffer)), "{length} bytes");
+            assert!(cut(CameraJpeg::new(buffer)), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_buffer_of_our_own_is_taken_over_and_a_lent_one_is_copied() {
+        gst::init().unwrap();
+        let buffer = gst::Buffer::from_slice(card());
+        let lent = address(&buffer);
+        assert_ne!(CameraJpeg::copied(&buffer).unwrap().bytes.as_ptr(), lent);
+        assert_eq!(CameraJpeg::new(buffer).unwrap().bytes.as_ptr(), lent);
     }
 }

@@ -28,9 +28,18 @@ pub struct Reader {
     caps: Option<gst::Caps>,
     info: Option<(gst_video::VideoInfo, Colour)>,
     raw: bool,
+    lent: bool,
 }
 
 impl Reader {
+    /// Of samples whose memory is a driver's.
+    pub fn of_a_driver() -> Self {
+        Self {
+            lent: true,
+            ..Self::default()
+        }
+    }
+
     /// The picture of a sample, and its PTS. `None` for what is no whole picture.
     pub fn read(
         &mut self,
@@ -67,7 +76,12 @@ impl Reader {
             };
             return Some((Arc::new(Content::Video(Box::new(video))), pts));
         }
-        match CameraJpeg::new(buffer) {
+        let jpeg = if self.lent {
+            CameraJpeg::copied(&buffer)
+        } else {
+            CameraJpeg::new(buffer)
+        };
+        match jpeg {
             Ok(jpeg) => Some((Arc::new(Content::Jpeg(jpeg)), pts)),
             Err(error) => {
                 tracing::debug!(%error, "broken JPEG from the camera");

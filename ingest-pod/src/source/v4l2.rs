@@ -211,7 +211,7 @@ impl Session {
     fn capture(self, spec: &V4l2Spec, attempt: &Attempt) -> End {
         let outlet = &attempt.outlet;
         let decoder = self.branch.decoder.as_deref();
-        let mut reader = Reader::default();
+        let mut reader = Reader::of_a_driver();
         let (started, mut checked) = (Instant::now(), Instant::now());
         loop {
             if attempt.stop.is_stopped() {
