@@ -18,14 +18,14 @@ use streamhub_wire::metadata::{Capture, Events, METADATA_VERSION, Metadata};
 use streamhub_wire::publish::{DropReason, Publisher, RenditionOptions, RenditionPublisher};
 use streamhub_wire::subjects::Token;
 
-use crate::captured::{Content, JpegDecoder};
+use crate::captured::{CameraJpeg, Content, JpegDecoder};
 use crate::clock::Cause;
 use crate::picture::{self, Encoder, Raw, Size, fit};
 use crate::report::{HeldTo, PublishedFrame, Report};
 use crate::router::{Due, Every, Lanes};
 use crate::slot::Slot;
 pub use leave::{LEASE, Leave};
-use load::{Change, InForce, Load, Work};
+use load::{Basis, Change, InForce, Load, Work};
 use reduction::Reduction;
 
 /// More attempts than there are steps of reduction are never needed.
@@ -100,14 +100,12 @@ struct Worker {
     encoder: Encoder,
     /// What the machine's load leaves of the rendition; known from the first picture on.
     load: Option<Load>,
-    /// What `load` was made for: the size without load, and whether the camera's JPEG is passed through.
-    shape: Option<(Size, bool)>,
+    /// What `load` was last told of; nothing where the rendition was changed since.
+    basis: Option<Basis>,
     every: Every,
     /// Every how many ticks the frame at hand was due.
     due_every: u32,
     reduction: Reduction,
-    /// The server's `max_payload` for which `reduction` was found.
-    max_payload: usize,
     metadata: Metadata,
     current: Arc<Rendition>,
 }
@@ -159,11 +157,10 @@ impl Worker {
             publisher,
             encoder: Encoder::new()?,
             load: None,
-            shape: None,
+            basis: None,
             every,
             due_every: 1,
             reduction: Reduction::default(),
-            max_payload: 0,
             metadata,
             current: Arc::clone(rendition),
         })
@@ -201,19 +198,20 @@ impl Worker {
 
     /// Brings the load to what the picture makes of the rendition.
     fn weigh(&mut self, due: &Due) {
-        let source = due.frame.content.size();
-        let full = self.target(source);
-        let shape = (
-            full,
-            full == source && matches!(&*due.frame.content, Content::Jpeg(_)),
-        );
-        if self.shape.replace(shape) != Some(shape) {
-            let (full, passed_through) = shape;
-            match &mut self.load {
-                Some(load) => load.follow(&self.current, full, passed_through),
-                None => self.load = Some(Load::new(&self.current, full, passed_through)),
-            }
-            self.apply_load(None, &due.source);
+        let basis = Basis {
+            source: Arc::clone(&due.source),
+            full: self.target(due.frame.content.size()),
+            passed_through: self.as_it_came(due).is_some(),
+        };
+        if self.basis.as_ref() != Some(&basis) {
+            let change = if let Some(load) = &mut self.load {
+                load.follow(&self.current, basis.clone())
+            } else {
+                self.load = Some(Load::new(&self.current, basis.clone()));
+                None
+            };
+            self.basis = Some(basis);
+            self.apply_load(change, &due.source);
         }
         if let Some(load) = &mut self.load {
             load.taken(due.epoch, due.frame_id, Instant::now());
@@ -228,7 +226,10 @@ impl Worker {
         let (level, force) = (load.level(), load.in_force());
         self.every.set(force.every);
         let name = self.current.name.as_str();
-        let passed_through = self.shape.is_some_and(|(_, passed_through)| passed_through);
+        let passed_through = self
+            .basis
+            .as_ref()
+            .is_some_and(|basis| basis.passed_through);
         let held_to = HeldTo {
             level: level as u32,
             quality: (!passed_through).then_some(force.quality),
@@ -293,7 +294,7 @@ impl Worker {
         self.shared.report.target_fps(rendition.name.as_str(), fps);
         if changed {
             self.reduction = Reduction::default();
-            self.shape = None;
+            self.basis = None;
             self.current = Arc::clone(rendition);
         }
     }
@@ -302,21 +303,25 @@ impl Worker {
         self.shared.leave.check(Instant::now())?;
         self.describe(due);
         let max_payload = self.shared.publisher.max_payload();
-        if max_payload != self.max_payload {
-            // Another server, or the same with another limit: what did not fit there may fit here.
-            self.max_payload = max_payload;
-            self.reduction = Reduction::default();
-        }
-        self.reduction.begin();
+        self.reduction.begin(&due.source, max_payload);
+        // Whatever was made of larger ones before it: to pass it through costs next to nothing.
+        let mut as_it_came = self.as_it_came(due);
         for _ in 0..MAX_ATTEMPTS {
             let started = Instant::now();
-            let encoded = self.encode(due)?;
+            let encoded = match as_it_came {
+                Some(jpeg) => Encoded {
+                    jpeg: jpeg.bytes.clone(),
+                    size: jpeg.size,
+                    quality: None,
+                },
+                None => self.encode(due)?,
+            };
             let metrics = &self.shared.report.metrics;
             metrics.observe_stage("encode", started.elapsed());
             self.metadata.width = encoded.size.width;
             self.metadata.height = encoded.size.height;
             self.metadata.quality = encoded.quality;
-            self.metadata.reduced = self.reduction.is_active();
+            self.metadata.reduced = as_it_came.is_none() && self.reduction.is_active();
             let bytes = encoded.jpeg.len();
             // Encoding takes time, in which the right to publish may have been lost.
             self.shared.leave.check(Instant::now())?;
@@ -328,7 +333,8 @@ impl Worker {
                     return Ok(());
                 }
                 Err(DropReason::TooLarge { limit }) => {
-                    if !self.reduction.reduce(bytes, limit) {
+                    let as_it_came = as_it_came.take().is_some();
+                    if !self.reduction.too_large(as_it_came, bytes, limit) {
                         return Err("too_large");
                     }
                 }
@@ -376,16 +382,17 @@ impl Worker {
         }
     }
 
+    /// The camera's own JPEG, where nothing smaller is asked for.
+    fn as_it_came<'a>(&self, due: &'a Due) -> Option<&'a CameraJpeg> {
+        match &*due.frame.content {
+            Content::Jpeg(jpeg) if self.target(jpeg.size) == jpeg.size => Some(jpeg),
+            Content::Jpeg(_) | Content::Video(_) | Content::Still(_) => None,
+        }
+    }
+
     fn encode(&mut self, due: &Due) -> Result<Encoded, &'static str> {
         match &*due.frame.content {
             Content::Jpeg(jpeg) => {
-                if !self.reduction.is_active() && self.target(jpeg.size) == jpeg.size {
-                    return Ok(Encoded {
-                        jpeg: jpeg.bytes.clone(),
-                        size: jpeg.size,
-                        quality: None,
-                    });
-                }
                 let still = jpeg.planes(&self.shared.jpeg).ok_or("broken_jpeg")?;
                 self.compress(still.raw())
             }

@@ -8,6 +8,7 @@ mod ladder;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use streamhub_crds::Rendition;
@@ -71,9 +72,32 @@ pub enum Change {
     Restored,
 }
 
+/// What a rendition is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Basis {
+    /// Address of the source.
+    pub source: Arc<str>,
+    /// The size without load.
+    pub full: Size,
+    /// The camera's JPEG goes out as it is, of which only the rate can be lowered.
+    pub passed_through: bool,
+}
+
+impl Basis {
+    fn ladder(&self, rendition: &Rendition) -> Vec<InForce> {
+        ladder(rendition, self.full, self.passed_through)
+    }
+
+    /// Whether what was learnt of the one holds for the other: the work is of the same kind, on the same pictures.
+    fn is_like(&self, other: &Self) -> bool {
+        self.source == other.source && self.passed_through == other.passed_through
+    }
+}
+
 /// What is made of a rendition under load. Fed with time; decides at the end of each window.
 #[derive(Debug)]
 pub struct Load {
+    basis: Basis,
     ladder: Vec<InForce>,
     level: usize,
     window: Option<Window>,
@@ -107,11 +131,11 @@ enum Verdict {
 }
 
 impl Load {
-    /// Nothing is reduced. `full`: the size without load. `passed_through`: the camera's JPEG goes out as it is, of
-    /// which only the rate can be lowered.
-    pub fn new(rendition: &Rendition, full: Size, passed_through: bool) -> Self {
+    /// Nothing is reduced.
+    pub fn new(rendition: &Rendition, basis: Basis) -> Self {
         Self {
-            ladder: ladder(rendition, full, passed_through),
+            ladder: basis.ladder(rendition),
+            basis,
             level: 0,
             window: None,
             last_id: None,
@@ -124,10 +148,17 @@ impl Load {
         }
     }
 
-    /// The same load on what the rendition is now.
-    pub fn follow(&mut self, rendition: &Rendition, full: Size, passed_through: bool) {
-        self.ladder = ladder(rendition, full, passed_through);
-        self.level = self.level.min(self.ladder.len().saturating_sub(1));
+    /// The same load on what the rendition is now; none yet where it is made from something else.
+    pub fn follow(&mut self, rendition: &Rendition, basis: Basis) -> Option<Change> {
+        let before = self.level;
+        if self.basis.is_like(&basis) {
+            self.ladder = basis.ladder(rendition);
+            self.basis = basis;
+            self.level = before.min(self.ladder.len().saturating_sub(1));
+        } else {
+            *self = Self::new(rendition, basis);
+        }
+        (before > 0 && self.level == 0).then_some(Change::Restored)
     }
 
     /// How many steps are taken away.

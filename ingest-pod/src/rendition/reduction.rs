@@ -1,5 +1,7 @@
 //! Fitting `max_payload`: quality goes down first, then size; both come back by themselves.
 
+use std::sync::Arc;
+
 use crate::picture::Size;
 
 /// Lowest quality that is tried before the picture gets smaller.
@@ -13,6 +15,8 @@ pub struct Reduction {
     quality: f64,
     scale: f64,
     calm: u32,
+    /// The source and the server's `max_payload` for which it was found.
+    found_for: (Arc<str>, usize),
 }
 
 impl Default for Reduction {
@@ -21,13 +25,21 @@ impl Default for Reduction {
             quality: 1.0,
             scale: 1.0,
             calm: 0,
+            found_for: Default::default(),
         }
     }
 }
 
 impl Reduction {
-    /// A new frame: after a calm time one step back up is tried.
-    pub fn begin(&mut self) {
+    /// A new frame of this source, for a server with this `max_payload`. What did not fit of another source, or there,
+    /// may fit now; else after a calm time one step back up is tried.
+    pub fn begin(&mut self, source: &Arc<str>, max_payload: usize) {
+        if (&*self.found_for.0, self.found_for.1) != (&**source, max_payload) {
+            *self = Self {
+                found_for: (Arc::clone(source), max_payload),
+                ..Self::default()
+            };
+        }
         if !self.is_active() {
             return;
         }
@@ -43,9 +55,15 @@ impl Reduction {
         }
     }
 
-    /// The frame was too large: one step down, or several at once when it was much too large.
-    /// `false` when there is nothing left to take away.
-    pub fn reduce(&mut self, bytes: usize, limit: usize) -> bool {
+    /// The frame was too large, either `as_it_came` from the camera, or encoded here. `false` when there is nothing left
+    /// to take away.
+    pub fn too_large(&mut self, as_it_came: bool, bytes: usize, limit: usize) -> bool {
+        // What is known to fit was found for what is encoded here; to take a camera's JPEG says nothing against it.
+        (as_it_came && self.is_active()) || self.reduce(bytes, limit)
+    }
+
+    /// One step down, or several at once when the frame was much too large.
+    fn reduce(&mut self, bytes: usize, limit: usize) -> bool {
         self.calm = 0;
         if self.quality > FLOOR {
             self.quality = (self.quality * 0.75).max(FLOOR);
@@ -91,7 +109,7 @@ mod tests {
         let mut bytes = 4_000_000.0;
         let mut steps = Vec::new();
         while bytes > 100_000.0 {
-            assert!(reduction.reduce(bytes as usize, 100_000));
+            assert!(reduction.too_large(false, bytes as usize, 100_000));
             let size = reduction.size(asked);
             steps.push((reduction.quality(80), size.width));
             bytes = 4_000_000.0 * f64::from(reduction.quality(80)) / 80.0 * size.pixels() as f64
@@ -101,7 +119,7 @@ mod tests {
         let lowest_quality = steps.iter().position(|(quality, _)| *quality == 28);
         assert!(lowest_quality < first_smaller, "{steps:?}");
         for _ in 0..PATIENCE * 20 {
-            reduction.begin();
+            reduction.begin(&"".into(), 0);
         }
         assert!(!reduction.is_active());
         assert_eq!(reduction.size(asked), asked);
@@ -111,8 +129,40 @@ mod tests {
     fn an_impossible_limit_ends() {
         let mut reduction = Reduction::default();
         let tries = (0..100)
-            .take_while(|_| reduction.reduce(1_000_000, 10))
+            .take_while(|_| reduction.too_large(false, 1_000_000, 10))
             .count();
         assert!(tries < 12, "{tries}");
+    }
+
+    #[test]
+    fn a_cameras_jpeg_that_does_not_fit_is_made_as_those_before_it_and_no_smaller() {
+        let (camera, limit) = (Arc::from("rtsp://door/"), 100_000);
+        let mut reduction = Reduction::default();
+        let mut made = Vec::new();
+        for _ in 0..5 {
+            reduction.begin(&camera, limit);
+            // As it came, and then at the first quality that was tried, which fits.
+            assert!(reduction.too_large(true, 150_000, limit));
+            made.push(reduction.quality(80));
+        }
+        assert_eq!(made, [60; 5]);
+        assert!(reduction.too_large(false, 120_000, limit));
+        assert_eq!(reduction.quality(80), 45);
+    }
+
+    #[test]
+    fn another_source_or_limit_begins_anew() {
+        let (door, yard): (Arc<str>, Arc<str>) = ("rtsp://door/".into(), "rtsp://yard/".into());
+        for (source, limit, kept) in [
+            (&door, 1000, true),
+            (&yard, 1000, false),
+            (&door, 2000, false),
+        ] {
+            let mut reduction = Reduction::default();
+            reduction.begin(&door, 1000);
+            assert!(reduction.too_large(true, 2000, 1000));
+            reduction.begin(source, limit);
+            assert_eq!(reduction.is_active(), kept, "{source} {limit}");
+        }
     }
 }

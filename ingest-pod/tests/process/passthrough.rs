@@ -58,3 +58,34 @@ async fn the_published_frames_are_the_files_frames_byte_for_byte() {
         assert_eq!(frame.metadata.quality, None);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_fits_goes_through_whatever_was_made_of_larger_ones_before_it() {
+    // Those of the film's first second are larger; most are smaller.
+    let limit = 94_000;
+    let nats = NatsServer::options()
+        .config(&format!("max_payload: {limit}"))
+        .start()
+        .unwrap();
+    let film = clip("mjpeg-720p25.avi").unwrap();
+    let frames = avi_frames(&film);
+    let recorder = Recorder::start(&nats.url(), "film", "main").await;
+    let spec = format!(
+        "{{source: {{file: {{uri: {}}}}}, frames: [{{name: main, fps: 25}}]}}",
+        film.display()
+    );
+    let _ingest = Ingest::start("film", &spec, &nats);
+    let seen = recorder.wait_for_count(160).await;
+    let first = seen.iter().position(|frame| frame.metadata.reduced);
+    let after = &seen[first.expect("one that does not fit")..];
+    let (reduced, whole): (Vec<_>, Vec<_>) = after.iter().partition(|frame| frame.metadata.reduced);
+    // In 160 of 132 pictures, of which three quarters fit; the first may have come before the reader.
+    assert!(whole.len() > 50, "{} of {}", whole.len(), after.len());
+    for frame in whole {
+        assert!(frames.iter().any(|known| *known == frame.jpeg));
+        assert_eq!(frame.metadata.quality, None);
+    }
+    for frame in reduced {
+        assert!(frame.jpeg.len() < limit && frame.metadata.quality.is_some());
+    }
+}

@@ -9,6 +9,14 @@ fn rendition(text: &str) -> Rendition {
     serde_saphyr::from_str(text).unwrap()
 }
 
+fn basis(source: &str, passed_through: bool) -> Basis {
+    Basis {
+        source: source.into(),
+        full: HD,
+        passed_through,
+    }
+}
+
 /// A machine on which a frame without reductions is so many times an interval's work, `crowd` times slower than
 /// alone.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +38,7 @@ struct Rig {
 
 impl Rig {
     fn new(rendition: &Rendition) -> Self {
-        let load = Load::new(rendition, HD, false);
+        let load = Load::new(rendition, basis("rtsp://door/", false));
         let now = Instant::now();
         Self {
             full: load.in_force().cost(),
@@ -185,7 +193,10 @@ fn an_attempt_that_fails_is_made_ever_more_seldom() {
 
 #[test]
 fn frames_that_come_late_or_in_bursts_to_an_idle_thread_are_not_the_machines_fault() {
-    let mut load = Load::new(&rendition("{name: main, fps: 15}"), HD, false);
+    let mut load = Load::new(
+        &rendition("{name: main, fps: 15}"),
+        basis("rtsp://door/", false),
+    );
     let (mut now, interval) = (Instant::now(), Duration::from_millis(66));
     for n in 0..2000_u64 {
         // Of each three due frames two are overtaken, and all are late from the hundredth on.
@@ -217,7 +228,10 @@ fn frames_that_come_late_or_in_bursts_to_an_idle_thread_are_not_the_machines_fau
 
 #[test]
 fn silence_and_a_new_epoch_say_nothing() {
-    let mut load = Load::new(&rendition("{name: main, fps: 15}"), HD, false);
+    let mut load = Load::new(
+        &rendition("{name: main, fps: 15}"),
+        basis("rtsp://door/", false),
+    );
     let (mut now, interval) = (Instant::now(), Duration::from_millis(66));
     let work = Work {
         took: Duration::from_millis(60),
@@ -268,9 +282,37 @@ fn the_level_is_kept_when_the_rendition_is_changed() {
         *ladder(&before, HD, false).last().unwrap()
     );
     let kept = rendition("{name: main, fps: 15, floor: {quality: 80, fps: 15}}");
-    rig.load.follow(&kept, HD, false);
+    assert_eq!(rig.load.follow(&kept, basis("rtsp://door/", false)), None);
     let force = rig.load.in_force();
     assert_eq!((force.quality, force.every, force.size.width), (80, 1, 640));
+}
+
+#[test]
+fn another_source_and_one_that_is_passed_through_begin_unreduced() {
+    let main = rendition("{name: main, fps: 15}");
+    for (after, kept) in [
+        (basis("rtsp://door/", false), true),
+        (basis("rtsp://yard/", false), false),
+        (basis("rtsp://door/", true), false),
+    ] {
+        let mut rig = Rig::new(&main);
+        rig.steadily(8.0, 0.8, 20.0);
+        let level = rig.load.level();
+        assert!(level > 1, "{level}");
+        let change = rig.load.follow(&main, after.clone());
+        assert_eq!(rig.load.level(), if kept { level } else { 0 }, "{after:?}");
+        assert_eq!(change, (!kept).then_some(Change::Restored));
+    }
+}
+
+#[test]
+fn a_floor_that_leaves_nothing_to_take_away_restores() {
+    let mut rig = Rig::new(&rendition("{name: main, fps: 15}"));
+    rig.steadily(8.0, 0.8, 20.0);
+    assert!(rig.load.level() > 0);
+    let all = rendition("{name: main, fps: 15, floor: {quality: 100, fps: 15, width: 4096}}");
+    let change = rig.load.follow(&all, basis("rtsp://door/", false));
+    assert_eq!((rig.load.level(), change), (0, Some(Change::Restored)));
 }
 
 fn any_rendition() -> impl Strategy<Value = Rendition> {
