@@ -60,6 +60,7 @@ struct State {
     begun: VecDeque<(Option<gst::ClockTime>, Instant, Option<Stamp>)>,
     under_way: VecDeque<(Option<gst::ClockTime>, Arrival)>,
     newest: Option<Instant>,
+    stirred: Option<Instant>,
     interval: Option<Duration>,
     waiting_since: Option<Instant>,
     held_back: Vec<(&'static str, u64)>,
@@ -166,6 +167,16 @@ impl Arrivals {
     /// When the newest access unit was complete.
     pub fn newest(&self) -> Option<Instant> {
         self.state().newest
+    }
+
+    /// Something came that shows that the source sends, though no access unit was made of it.
+    pub fn stirred(&self, at: Instant) {
+        self.state().stirred = Some(at);
+    }
+
+    /// When that was the last time.
+    pub fn last_stirred(&self) -> Option<Instant> {
+        self.state().stirred
     }
 
     /// Mean time between access units, once two have come.

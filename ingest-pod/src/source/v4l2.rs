@@ -7,6 +7,7 @@ mod driver_log;
 mod kernel_time;
 mod offer;
 mod resolve;
+mod silence;
 
 use gst::prelude::*;
 use gstreamer as gst;
@@ -25,13 +26,10 @@ use crate::clock::Cause;
 use crate::fault::Fault;
 use choose::{Mode, Need, Offer, Rate, Wanted};
 use kernel_time::{KernelTime, Stamp, Verdict};
+use silence::Heard;
 
 pub use resolve::{Devices, Given, Promise};
 
-/// From opening the device to the first frame: exposure, white balance and USB need a few seconds at worst.
-const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(15);
-/// A device is stale after this, or after three of its frame intervals, whichever is longer (DESIGN §4).
-const STALE_AFTER: Duration = Duration::from_secs(5);
 /// How often what the renditions need is compared with what is captured.
 const NEED_CHECK: Duration = Duration::from_secs(1);
 
@@ -374,6 +372,7 @@ fn stamp_frames(
                 } else {
                     "implausible_time"
                 });
+                arrivals.stirred(arrived);
                 gst::PadProbeReturn::Handled
             }
         }
@@ -384,14 +383,13 @@ fn stale(spec: &V4l2Spec, arrivals: &Arrivals, started: Instant) -> Option<Fault
     if let Some(fault) = key_frame::missing(arrivals, &spec.path) {
         return Some(fault);
     }
-    let (silence, limit) = match arrivals.newest() {
-        None => (started.elapsed(), FIRST_FRAME_WITHIN),
-        Some(newest) => {
-            let interval = arrivals.interval().unwrap_or_default();
-            (newest.elapsed(), STALE_AFTER.max(interval * 3))
-        }
+    let heard = Heard {
+        started,
+        newest: arrivals.newest(),
+        stirred: arrivals.last_stirred(),
+        interval: arrivals.interval().unwrap_or_default(),
     };
-    (silence > limit).then(|| {
+    heard.silent_for(Instant::now()).map(|silence| {
         Fault::transient(
             "NoFrames",
             format!(
