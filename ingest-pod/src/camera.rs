@@ -17,7 +17,7 @@ use crate::report::{Report, SourceState};
 use crate::router::Router;
 use crate::secrets::Secrets;
 use crate::source::remote::cache::CacheSettings;
-use crate::source::v4l2::Devices;
+use crate::source::v4l2::{DEVICE_BUSY, Devices};
 use crate::source::{Attempt, End, Outlet};
 use crate::stop::Stop;
 use plan::Planner;
@@ -31,6 +31,10 @@ const HELD: Duration = Duration::from_secs(10);
 
 /// How often the fallbacks' thread looks whether it is needed, and whether devices came or went.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// The longest wait for a capture device that another program has: nothing tells when it lets it go, and to ask disturbs
+/// nobody.
+const BUSY_AGAIN: Duration = Duration::from_secs(5);
 
 /// The least between two attempts, and what udev needs to set up a device that came.
 const SETTLED: Duration = Duration::from_millis(500);
@@ -141,7 +145,7 @@ impl Sources {
                     if started.elapsed() > HELD && outlet.has_delivered() {
                         retries.reset();
                     }
-                    let wait = retries.next_wait(rand::random());
+                    let wait = pause_after(&fault, retries.next_wait(rand::random()));
                     tracing::warn!(
                         reason = fault.reason,
                         why = %fault.message,
@@ -280,6 +284,14 @@ impl Sources {
     }
 }
 
+/// How long to wait before a source is opened again that failed so, where its failures in a row make it `wait`.
+fn pause_after(fault: &Fault, wait: Duration) -> Duration {
+    match fault.reason {
+        DEVICE_BUSY => wait.min(BUSY_AGAIN),
+        _ => wait,
+    }
+}
+
 fn too_slow(shown: &str) -> Fault {
     Fault::transient(
         "NoFrames",
@@ -301,5 +313,34 @@ fn fault(end: &End) -> Option<&Fault> {
     match end {
         End::Failed(fault) => Some(fault),
         End::Stopped | End::Finished | End::Again => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_another_program_has_is_asked_for_again_soon() {
+        let of = |reason| Fault::transient(reason, "", "");
+        let longest = |fault: &Fault| {
+            let mut retries = Retries::new(AGAIN);
+            let waits = (0..20).map(|_| pause_after(fault, retries.next_wait(1.0)));
+            waits.max()
+        };
+        let busy = crate::source::v4l2::busy("/dev/video0");
+        assert_eq!(longest(&busy), Some(BUSY_AGAIN));
+        for other in ["NoFrames", "CameraError", "CameraBusy"] {
+            assert_eq!(
+                longest(&of(other)),
+                Some(Duration::from_secs(30)),
+                "{other}"
+            );
+        }
+        // The first waits are those of every source.
+        assert_eq!(
+            pause_after(&busy, Duration::from_millis(500)),
+            Duration::from_millis(500)
+        );
     }
 }

@@ -28,6 +28,7 @@ use choose::{Mode, Need, Offer, Rate, Wanted};
 use kernel_time::{KernelTime, Stamp, Verdict};
 use silence::Heard;
 
+pub use device::{BUSY as DEVICE_BUSY, busy};
 pub use resolve::{Devices, Given, Promise};
 
 /// How often what the renditions need is compared with what is captured.

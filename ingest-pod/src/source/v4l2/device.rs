@@ -10,6 +10,9 @@ use streamhub_crds::{ControlName, ControlValue};
 use super::controls::{Control, Kind, plan};
 use crate::fault::Fault;
 
+/// The reason of a device from which another program streams.
+pub const BUSY: &str = "DeviceBusy";
+
 /// Opens the device, or says what stands in the way.
 ///
 /// None of these faults is permanent: a device may be plugged in, freed or get another number at any time.
@@ -66,7 +69,7 @@ pub fn missing(path: &str) -> Fault {
 /// Another program streams from it.
 pub fn busy(path: &str) -> Fault {
     Fault::transient(
-        "DeviceBusy",
+        BUSY,
         format!("{path}: another program captures from this device"),
         "end the other program: streamhub devices names it",
     )
