@@ -1,5 +1,7 @@
 //! Writes the files of the repository that are made from the sources, or tells which are out of date.
 
+pub mod metrics;
+
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,7 +1,6 @@
 //! What Prometheus sees of the operator.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::atomic::AtomicI64;
 use std::time::Instant;
 
@@ -14,6 +13,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::error::Error;
+
+pub use streamhub_generate::metrics::table;
 
 /// Which controller.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -288,41 +289,6 @@ pub fn reference() -> Result<String, std::fmt::Error> {
     let metrics = Metrics::default();
     metrics.touch_every_series();
     table(&metrics.render()?)
-}
-
-/// Name, type, labels and meaning of each metric of such a text, whose series show their labels.
-pub fn table(text: &str) -> Result<String, std::fmt::Error> {
-    let mut table = String::from("| metric | type | labels | meaning |\n|---|---|---|---|\n");
-    let mut help = "";
-    for line in text.lines() {
-        let mut words = line.splitn(4, ' ');
-        match (words.next(), words.next(), words.next(), words.next()) {
-            (Some("#"), Some("HELP"), Some(_), Some(text)) => help = text.trim_end_matches('.'),
-            (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
-                let end = if kind == "counter" { "_total" } else { "" };
-                let labels = labels_of(text, name).join(", ");
-                writeln!(table, "| `{name}{end}` | {kind} | {labels} | {help} |")?;
-            }
-            _ => {}
-        }
-    }
-    Ok(table)
-}
-
-/// The labels of a metric's series, without those of histograms.
-fn labels_of(text: &str, metric: &str) -> Vec<String> {
-    let sample = text.lines().find(|line| {
-        let rest = line.strip_prefix(metric);
-        let ends = ["{", "_total{", "_count{"];
-        rest.is_some_and(|rest| ends.iter().any(|end| rest.starts_with(end)))
-    });
-    let labels = sample.and_then(|line| line.split_once('{')?.1.split_once('}'));
-    let names = labels.map_or("", |(labels, _)| labels).split(',');
-    let names = names.filter_map(|label| label.split_once('='));
-    names
-        .map(|(name, _)| format!("`{name}`"))
-        .filter(|name| name != "`le`")
-        .collect()
 }
 
 #[cfg(test)]
