@@ -1,5 +1,6 @@
 //! Objects as an API server would give them, for tests.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -8,9 +9,11 @@ use kube::core::DynamicObject;
 use serde_json::{Value, json};
 use streamhub_crds::{NatsServer, PodSettings};
 use streamhub_plan::{CameraKey, Run};
+use streamhub_wire::status::CameraStatus as Said;
 
 use crate::camera::decide::Now;
 use crate::camera::dereference::{Known, Scope};
+use crate::camera::memory::{Memory, Reading};
 use crate::camera::verdict::Verdict;
 use crate::camera::{Observed, build};
 use crate::settings::PodRecipe;
@@ -158,6 +161,29 @@ pub fn running(pod: Pod, ready: bool) -> Pod {
 pub fn on_node(mut pod: Pod, node: &str) -> Pod {
     pod.spec.as_mut().unwrap().node_name = Some(node.to_owned());
     pod
+}
+
+/// What a pod said when it was asked just now, or how often it was asked in vain.
+pub fn reading(uid: &str, said: Result<Said, u32>) -> Reading {
+    let failed = said.as_ref().err().copied().unwrap_or_default();
+    Reading {
+        uid: uid.to_owned(),
+        asked: Instant::now(),
+        said: said.ok().map(Arc::new),
+        failed,
+        slow: false,
+        error: String::new(),
+        ready: None,
+        asked_since_flip: 1,
+    }
+}
+
+/// What is remembered of the camera `door`, whose pod said so.
+pub fn heard(said: Result<Said, u32>) -> Memory {
+    Memory {
+        reading: Some(reading("uid-cam-door", said)),
+        ..Memory::default()
+    }
 }
 
 /// A camera that means the device with this serial number.

@@ -1,11 +1,9 @@
 //! Pods of which the operator does not know what became of them, or that do not last.
 
-use std::time::Instant;
-
 use streamhub_wire::status::CameraStatus as Said;
 
 use super::*;
-use crate::camera::memory::Reading;
+use crate::samples::reading;
 
 #[tokio::test]
 async fn a_pod_that_was_made_without_an_answer_keeps_its_number_to_itself() {
@@ -135,16 +133,8 @@ async fn a_change_is_written_once_and_when_the_pod_runs_it() {
             .as_str()
             .unwrap()
             .to_owned();
-        lock(&cluster.operator.memories.of(&key("door"))).reading = Some(Reading {
-            uid: marks["uid"].as_str().unwrap().to_owned(),
-            asked: Instant::now(),
-            said: Some(Arc::new(said)),
-            failed: 0,
-            slow: false,
-            error: String::new(),
-            ready: None,
-            asked_since_flip: 1,
-        });
+        lock(&cluster.operator.memories.of(&key("door"))).reading =
+            Some(reading(marks["uid"].as_str().unwrap(), Ok(said)));
     };
     let mut running = get(&pod);
     running["status"]["containerStatuses"] = json!([{

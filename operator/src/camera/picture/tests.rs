@@ -1,14 +1,11 @@
-use std::sync::Arc;
-use std::time::Instant;
-
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 use streamhub_wire::status::CameraStatus as Said;
 
 use crate::camera::refusal::Refusal;
 use crate::samples::{
-    V4L2, camera, camera_at, device, key, node, node_with, observe, on_node, pod_of, running,
-    with_status,
+    V4L2, camera, camera_at, device, heard, key, node, node_with, observe, on_node, pod_of,
+    running, with_status,
 };
 use crate::world::{Told, World};
 
@@ -43,19 +40,7 @@ fn said(state: CameraState, reason: &str) -> Memory {
         remedy: "do this".to_owned(),
         ..Said::default()
     };
-    Memory {
-        reading: Some(Reading {
-            uid: "uid-cam-door".to_owned(),
-            asked: Instant::now(),
-            said: Some(Arc::new(said)),
-            failed: 0,
-            slow: false,
-            error: String::new(),
-            ready: None,
-            asked_since_flip: 1,
-        }),
-        ..Memory::default()
-    }
+    heard(Ok(said))
 }
 
 fn waiting(reason: &str) -> serde_json::Value {

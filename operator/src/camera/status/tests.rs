@@ -1,11 +1,8 @@
-use std::sync::Arc;
-use std::time::Instant;
-
 use streamhub_wire::status::CameraStatus as Said;
 
 use crate::camera::decide::Step;
 use crate::camera::picture::picture;
-use crate::samples::{MILLIS, camera, observe, pod_of, running};
+use crate::samples::{MILLIS, camera, heard, observe, pod_of, running};
 use crate::world::{Told, World};
 
 use super::*;
@@ -27,19 +24,7 @@ fn said(fps: f64) -> Memory {
     };
     said.source.codec = "H264".to_owned();
     said.source.fps = fps;
-    Memory {
-        reading: Some(Reading {
-            uid: "uid-cam-door".to_owned(),
-            asked: Instant::now(),
-            said: Some(Arc::new(said)),
-            failed: 0,
-            slow: false,
-            error: String::new(),
-            ready: None,
-            asked_since_flip: 1,
-        }),
-        ..Memory::default()
-    }
+    heard(Ok(said))
 }
 
 fn next(old: CameraStatus, memory: &Memory, millis: u64) -> CameraStatus {

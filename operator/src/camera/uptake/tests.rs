@@ -1,13 +1,10 @@
-use std::sync::Arc;
-
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 use streamhub_wire::status::CameraStatus as Said;
 
 use crate::camera::build;
-use crate::camera::memory::Reading;
 use crate::samples::{
-    camera, camera_at, hub, key, now, observe, pod_of, recipe, run_of, running, with_status,
+    self, camera, camera_at, hub, key, now, observe, pod_of, recipe, run_of, running, with_status,
 };
 use crate::world::{Told, World};
 
@@ -32,24 +29,11 @@ fn hash(world: &World) -> String {
 
 /// What is remembered where the pod has said so, or nothing so often.
 fn heard(said: Result<&str, u32>) -> Memory {
-    let of = |hash: &str| {
+    samples::heard(said.map(|hash| {
         let mut said = Said::default();
         hash.clone_into(&mut said.config.hash);
-        Arc::new(said)
-    };
-    Memory {
-        reading: Some(Reading {
-            uid: "uid-cam-door".to_owned(),
-            asked: now().instant,
-            said: said.ok().map(of),
-            failed: said.err().unwrap_or_default(),
-            slow: false,
-            error: String::new(),
-            ready: None,
-            asked_since_flip: 1,
-        }),
-        ..Memory::default()
-    }
+        said
+    }))
 }
 
 fn of(world: &World, release: &str, memory: &Memory) -> Uptake {
