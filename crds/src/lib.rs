@@ -13,6 +13,7 @@ mod check;
 pub mod generate;
 mod hash;
 mod hub;
+mod leaves;
 mod load;
 pub mod names;
 mod path;
@@ -29,6 +30,7 @@ mod video_device;
 pub use camera::{Camera, CameraSpec, HubRef};
 pub use hash::{fingerprint, spec_hash};
 pub use hub::{FeedbackModule, HubDefaults, NatsServer, StreamHub, StreamHubSpec};
+pub use leaves::leaves;
 pub use load::{
     Documents, Folders, Loaded, Loading, Origin, camera_as_stored, camera_from_json, hub_from_json,
     load, parse, parse_camera, parse_hub, to_yaml, validate_camera, validate_hub_update,

@@ -4,16 +4,15 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
+use streamhub_crds::leaves;
 use streamhub_e2e::Cluster;
 
 use crate::samples::Kind;
 
-/// The leaves of a kind's `spec`: `[]` for items of a list, `{}` for values of a map.
+/// The leaves of a kind's `spec`.
 pub fn fields(cluster: &Cluster, kind: Kind) -> Result<BTreeSet<String>> {
     let spec = &definition(cluster, kind)?["properties"]["spec"];
-    let mut found = BTreeSet::new();
-    walk(spec, "", &mut found);
-    Ok(found)
+    Ok(leaves(spec))
 }
 
 /// What the rules of a kind say when they are broken.
@@ -29,22 +28,6 @@ fn definition(cluster: &Cluster, kind: Kind) -> Result<Value> {
     crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema")
         .map(Value::take)
         .with_context(|| format!("{name} has no schema"))
-}
-
-fn walk(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
-    if let Some(properties) = schema["properties"].as_object() {
-        for (name, below) in properties {
-            let dot = if path.is_empty() { "" } else { "." };
-            walk(below, &format!("{path}{dot}{name}"), found);
-        }
-    } else if schema["items"].is_object() {
-        walk(&schema["items"], &format!("{path}[]"), found);
-    } else if schema["additionalProperties"].is_object() {
-        let below = &schema["additionalProperties"];
-        walk(below, &format!("{path}{{}}"), found);
-    } else {
-        found.insert(path.to_owned());
-    }
 }
 
 fn messages(schema: &Value, found: &mut BTreeSet<String>) {

@@ -13,7 +13,7 @@ use camera::{CAMERA, TEST};
 use hub::HUB;
 use kube::CustomResourceExt as _;
 use serde_json::Value;
-use streamhub_crds::{Camera, StreamHub, parse_camera, parse_hub, spec_hash};
+use streamhub_crds::{Camera, StreamHub, leaves, parse_camera, parse_hub, spec_hash};
 use streamhub_plan::Run;
 use support::{camera_of, hub, key, planned};
 
@@ -99,29 +99,7 @@ fn the_tables_name_every_field_of_the_schema() {
     );
 }
 
-/// The leaves of a definition's `spec`: `[]` for items of a list, `{}` for values of a map.
 fn fields(definition: &Value) -> BTreeSet<String> {
     let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-    let mut found = BTreeSet::new();
-    walk(&schema["properties"]["spec"], "", &mut found);
-    found
-}
-
-fn walk(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
-    if let Some(properties) = schema["properties"].as_object() {
-        for (name, below) in properties {
-            let dot = if path.is_empty() { "" } else { "." };
-            walk(below, &format!("{path}{dot}{name}"), found);
-        }
-    } else if schema["items"].is_object() {
-        walk(&schema["items"], &format!("{path}[]"), found);
-    } else if schema["additionalProperties"].is_object() {
-        walk(
-            &schema["additionalProperties"],
-            &format!("{path}{{}}"),
-            found,
-        );
-    } else {
-        found.insert(path.to_owned());
-    }
+    leaves(&schema["properties"]["spec"])
 }
