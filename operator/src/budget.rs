@@ -21,9 +21,10 @@ impl Budget {
         (next > now).then_some(next)
     }
 
-    /// A write was made.
+    /// A write was made. One that did not ask whether it may costs no more than the burst: the next waits as long as ever.
     pub fn spend(&mut self, now: Instant) {
-        self.full_at = Some(self.full_at.map_or(now, |at| at.max(now)) + EVERY);
+        let full_at = self.full_at.map_or(now, |at| at.max(now)) + EVERY;
+        self.full_at = Some(full_at.min(now + EVERY * BURST));
     }
 }
 
@@ -43,6 +44,16 @@ mod tests {
             }
         }
         assert_eq!(written, [0, 0, 0, 10, 20, 30, 40, 50]);
+    }
+
+    #[test]
+    fn writes_that_may_not_wait_make_the_next_wait_no_longer() {
+        let begin = Instant::now() + Duration::from_secs(1000);
+        let mut budget = Budget::default();
+        for _ in 0..30 {
+            budget.spend(begin);
+        }
+        assert_eq!(budget.next(begin), Some(begin + EVERY));
     }
 
     #[test]

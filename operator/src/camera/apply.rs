@@ -15,7 +15,7 @@ use streamhub_plan::Run;
 use super::build;
 use super::decide::{Now, Step, Why};
 use super::dereference::Observed;
-use super::memory::{Memory, lock};
+use super::memory::{Memory, Wish, lock};
 use super::picture::{NAME_IS_TAKEN, NAME_TAKEN, Picture};
 use super::refusal::{Answer, Refusal};
 use super::status;
@@ -98,6 +98,7 @@ impl Doing<'_> {
     /// First the incarnation is raised, then the pod is made: who breaks off in between has only used a number up.
     async fn create(&self, run: &Run) -> Result<Done, Error> {
         let camera = &self.observed.camera;
+        let recipe = &self.context.settings.pods;
         // Where the name was taken, looking costs less than being refused.
         let was_taken = lock(self.memory)
             .refusal
@@ -114,12 +115,16 @@ impl Doing<'_> {
             .filter(|unused| Some(*unused) == camera.status.incarnation);
         let incarnation = if let Some(unused) = unused {
             unused
-        } else if self.holds() {
-            return Ok(Done::Held);
         } else {
-            self.raise().await?
+            let wish = Wish {
+                generation: camera.generation,
+                pod_hash: build::wanted(run, recipe).pod_hash,
+            };
+            if self.holds(&wish) {
+                return Ok(Done::Held);
+            }
+            self.raise(wish).await?
         };
-        let recipe = &self.context.settings.pods;
         let mut pod = build::pod(run, recipe, incarnation);
         if lock(self.memory).moves {
             let annotations = pod.metadata.annotations.get_or_insert_default();
@@ -143,17 +148,16 @@ impl Doing<'_> {
         }
     }
 
-    /// Where pods end or are refused time after time, not each attempt may write.
-    fn holds(&self) -> bool {
+    fn holds(&self, wish: &Wish) -> bool {
         let mut memory = lock(self.memory);
-        let next = memory.budget.next(Now::read().instant);
+        let next = memory.raises_at(wish, Now::read().instant);
         if next.is_some() {
             memory.not_before = next;
         }
         next.is_some()
     }
 
-    async fn raise(&self) -> Result<u64, Error> {
+    async fn raise(&self, wish: Wish) -> Result<u64, Error> {
         let camera = &self.observed.camera;
         let now = Now::read();
         let incarnation = camera
@@ -184,7 +188,9 @@ impl Doing<'_> {
         };
         status.incarnation = Some(incarnation);
         write_status(self.context, camera, &status).await?;
-        lock(self.memory).budget.spend(now.instant);
+        let mut memory = lock(self.memory);
+        memory.budget.spend(now.instant);
+        memory.raised_for = Some(wish);
         Ok(incarnation)
     }
 

@@ -1,5 +1,6 @@
 //! The operator dies at, or is troubled by, each of its writes, and ends where it would have ended without.
 
+mod edits;
 mod pods;
 
 use std::sync::atomic::AtomicBool;

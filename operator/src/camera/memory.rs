@@ -23,6 +23,15 @@ const WAS_WELL: Duration = Duration::from_mins(5);
 /// So often in a row a device may be plugged in anew without a wait.
 const FREE_UNPLUGS: u32 = 2;
 
+/// What a pod is made for. Another one is nobody's pod that ended: somebody has changed something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// The Camera's.
+    pub generation: i64,
+    /// Of all that only a new pod can take over, whether the Camera says it, its hub or its device.
+    pub pod_hash: String,
+}
+
 /// What is remembered of one camera.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -42,6 +51,8 @@ pub struct Memory {
     pub refusal: Option<Refusal>,
     /// Attempts in a row that it took none.
     pub refusals: u32,
+    /// What the last incarnation was raised for; none where the next one need not wait.
+    pub raised_for: Option<Wish>,
     /// An incarnation that was written and that no pod has had.
     pub unused_incarnation: Option<u64>,
     /// When the pod was made that nobody has been asked to end.
@@ -98,13 +109,25 @@ impl Memory {
         };
         let counted = self.unplugs.saturating_sub(FREE_UNPLUGS);
         self.no_device_before = Some(now + backoff::REMAKE.jittered(counted));
-        if counted > 0 {
+        if counted == 0 {
+            self.raised_for = None;
+        } else {
             let ending = format!(
                 "its device went or changed {} times within minutes: look at its plug, its cable and its power",
                 self.unplugs
             );
             self.last_ending = Some(ending);
         }
+    }
+
+    /// When an incarnation may be raised for this; `None`: now. Where pods end or are refused time after time, or a device
+    /// comes and goes, not each attempt may write; a person who changes a Camera is not kept waiting.
+    pub fn raises_at(&self, wish: &Wish, now: Instant) -> Option<Instant> {
+        let is_new = self.raised_for.as_ref() != Some(wish);
+        if is_new && self.unplugs <= FREE_UNPLUGS {
+            return None;
+        }
+        self.budget.next(now)
     }
 
     /// Whether the pod that ends now was well for long.
@@ -307,6 +330,39 @@ mod tests {
         memory.last_ending = None;
         memory.of_camera("a", 2);
         assert_eq!((memory.unplugs, memory.no_device_before), (0, None));
+    }
+
+    #[test]
+    fn who_changes_a_camera_or_plugs_it_in_again_waits_for_no_budget() {
+        let now = Instant::now() + Duration::from_secs(1000);
+        let wish = |generation, pod_hash: &str| Wish {
+            generation,
+            pod_hash: pod_hash.to_owned(),
+        };
+        let mut memory = Memory::default();
+        let raise = |memory: &mut Memory, wish: Wish| {
+            let waits = memory.raises_at(&wish, now).is_some();
+            memory.budget.spend(now);
+            memory.raised_for = Some(wish);
+            waits
+        };
+        for generation in 1..=5 {
+            assert!(!raise(&mut memory, wish(generation, "a")), "{generation}");
+        }
+        assert!(raise(&mut memory, wish(5, "a")), "the pod ended");
+        assert!(!raise(&mut memory, wish(5, "b")), "the hub was changed");
+        for waits in [false, false, true, true] {
+            memory.of_unplugging(now);
+            assert_eq!(
+                raise(&mut memory, wish(5, "b")),
+                waits,
+                "{}",
+                memory.unplugs
+            );
+        }
+        assert!(raise(&mut memory, wish(5, "c")), "it has another number");
+        memory.of_camera("", 6);
+        assert!(!raise(&mut memory, wish(6, "c")));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::jiff::Timestamp;
@@ -421,4 +422,26 @@ async fn what_a_loose_plug_does_to_pods_is_counted() {
         counted.push(lock(&memory).unplugs);
     }
     assert_eq!(counted, [0, 1, 1, 2, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn who_plugs_a_camera_in_again_waits_for_nothing_and_a_loose_plug_for_its_turn() {
+    let mut site = Site::new();
+    for plugged in 1..=4 {
+        for place in [Some(("n1", 0)), None] {
+            let memory = site.operator.memories.of(&key("door"));
+            (0..3).for_each(|_| lock(&memory).budget.spend(Instant::now()));
+            site.carry(place);
+            for _ in 0..6 {
+                site.agent_looks("n1");
+                site.kubelet_tells("n1");
+                site.tell();
+                Cameras(Arc::clone(&site.operator)).work(key("door")).await;
+                lock(&memory).no_device_before = None;
+                site.pods_go_on();
+            }
+            let at_once = place.is_some() && plugged <= 3;
+            assert_eq!(site.runs().is_some(), at_once, "{plugged} {place:?}");
+        }
+    }
 }
