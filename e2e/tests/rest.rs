@@ -1,28 +1,30 @@
-//! An operator whose cameras are well writes nothing.
+//! An operator whose cameras are well and node agents that have nothing to tell write nothing.
 
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use streamhub_e2e::{Audit, Cluster, Installation, Namespace};
+use streamhub_e2e::{Audit, Cluster, Installation, Namespace, Operator, WITH_DEVICES};
 use streamhub_testkit::eventually;
 
-const OPERATOR: &str = "system:serviceaccount:streamhub-system:streamhub-operator";
+const NODE_AGENT: &str = "system:serviceaccount:streamhub-system:streamhub-node-agent";
 const CAMERAS: &str = "\
+{apiVersion: streamhub.dev/v1alpha1, kind: StreamHub, metadata: {name: lobby}, spec: {feedback: {ui: {events: [click], ttl: 5s}}}}
+---
 {apiVersion: streamhub.dev/v1alpha1, kind: Camera, metadata: {name: door}, spec: {source: {test: {}}}}
 ---
-{apiVersion: streamhub.dev/v1alpha1, kind: Camera, metadata: {name: till}, spec: {source: {test: {}}}}
+{apiVersion: streamhub.dev/v1alpha1, kind: Camera, metadata: {name: till}, spec: {hubRef: {name: lobby}, source: {test: {}}}}
 ---
 {apiVersion: streamhub.dev/v1alpha1, kind: Camera, metadata: {name: away}, spec: {source: {rtsp: {url: \"rtsp://192.0.2.1/a\"}}}}
 ";
 
-/// Nothing but Leases, with two cameras that stream and one that is not to be reached.
+/// Nothing but Leases, with two cameras that stream, one of them on a hub, and one that is not to be reached.
 fn nothing_is_written_for(rest: Duration) -> Result<()> {
     let cluster = Cluster::here()?;
     let Some(begin) = Audit::from_now()? else {
         return Ok(());
     };
-    let _installation = Installation::install(&cluster, &[])?;
+    let _installation = Installation::install(&cluster, &[WITH_DEVICES])?;
     let namespace = Namespace::create(&cluster, "rest")?;
     cluster.apply(namespace.name(), CAMERAS)?;
     let ready = [
@@ -35,9 +37,16 @@ fn nothing_is_written_for(rest: Duration) -> Result<()> {
         "--timeout=60s",
     ];
     cluster.kubectl(&ready)?;
+    for resource in ["pods", "streamhubs/status"] {
+        eventually(Duration::from_secs(30), resource, || {
+            let written = begin.writes_by(Operator::USER).ok()?;
+            let found = written.iter().any(|write| write.resource == resource);
+            found.then_some(())
+        })?;
+    }
     ensure!(
-        !begin.writes_by(OPERATOR)?.is_empty(),
-        "the audit log does not show how the pods were made"
+        !begin.requests_by(NODE_AGENT)?.is_empty(),
+        "the audit log does not show that node agents look for what they wrote"
     );
 
     // A status is written at most every ten seconds, the last state always.
@@ -46,8 +55,10 @@ fn nothing_is_written_for(rest: Duration) -> Result<()> {
         return Ok(());
     };
     sleep(rest);
-    let written = resting.writes_by(OPERATOR)?;
-    ensure!(written.is_empty(), "written at rest: {written:#?}");
+    for user in [Operator::USER, NODE_AGENT] {
+        let written = resting.writes_by(user)?;
+        ensure!(written.is_empty(), "{user} wrote at rest: {written:#?}");
+    }
 
     let patch = r#"{"spec": {"frames": [{"name": "main", "fps": 5}]}}"#;
     cluster.kubectl(&[
@@ -61,7 +72,7 @@ fn nothing_is_written_for(rest: Duration) -> Result<()> {
         patch,
     ])?;
     eventually(Duration::from_secs(20), "a write after a change", || {
-        let written = resting.writes_by(OPERATOR).ok()?;
+        let written = resting.writes_by(Operator::USER).ok()?;
         written
             .iter()
             .any(|write| write.resource == "pods" && write.verb == "patch")
