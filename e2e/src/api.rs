@@ -32,14 +32,9 @@ impl Deref for Api {
 impl Api {
     /// Opens it.
     pub fn open(cluster: &Cluster) -> Result<Self> {
-        let mut command = cluster.tool("kubectl", &["proxy", "--port=0"]);
-        let mut proxy = Proc::spawn("proxy", &mut command)?;
-        let line = proxy.wait_for_line("Starting to serve on", START)?;
-        let port = line
-            .rsplit_once(':')
-            .and_then(|(_, port)| port.trim().parse().ok());
+        let (proxy, port) = proxy(cluster, &[])?;
         Ok(Self {
-            http: Http::at(port.with_context(|| format!("no port in {line:?}"))?),
+            http: Http::at(port),
             _proxy: proxy,
         })
     }
@@ -75,4 +70,16 @@ impl Api {
         }
         answer.object().map(drop).with_context(|| path.to_owned())
     }
+}
+
+/// `kubectl proxy` with more arguments, and its port.
+pub(crate) fn proxy(cluster: &Cluster, more: &[&str]) -> Result<(Proc, u16)> {
+    let arguments = [&["proxy", "--port=0"], more].concat();
+    let mut proxy = Proc::spawn("proxy", &mut cluster.tool("kubectl", &arguments))?;
+    let line = proxy.wait_for_line("Starting to serve on", START)?;
+    let port = line
+        .rsplit_once(':')
+        .and_then(|(_, port)| port.trim().parse().ok());
+    let port = port.with_context(|| format!("no port in {line:?}"))?;
+    Ok((proxy, port))
 }

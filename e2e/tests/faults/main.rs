@@ -3,6 +3,7 @@
 //!
 //! Those that kill parts of the cluster run only where `e2e/cluster/run` made it.
 
+mod answers;
 mod control_plane;
 mod deletions;
 mod evictions;
