@@ -65,8 +65,8 @@ async fn nothing_that_runs_stops_without_an_operator() -> Result<()> {
     Ok(())
 }
 
-/// Killed, the API server has forgotten what watches began with (410 Gone); frozen, it or its store answers late or not at
-/// all (500, timeouts).
+/// Killed, the API server ends all watches; frozen, it or its store answers late or not at all. What the operator makes of
+/// each single answer is in `answers`.
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_flow_while_the_api_server_and_etcd_are_away() -> Result<()> {
     let Some(faults) = Faults::here() else {
@@ -77,6 +77,9 @@ async fn frames_flow_while_the_api_server_and_etcd_are_away() -> Result<()> {
     let namespace = Namespace::create(&cluster, "headless")?;
     let door = Streaming::begin(&cluster, namespace.name()).await?;
 
+    let operator = Operator::of(&cluster);
+    let watches_failed = || operator.metric("streamhub_operator_watch_errors_total", "");
+    let failed_before = watches_failed()?;
     let harms = [
         ("apiserver", Faults::kill as fn(&Faults, &str) -> _),
         ("apiserver", Faults::freeze),
@@ -100,6 +103,8 @@ async fn frames_flow_while_the_api_server_and_etcd_are_away() -> Result<()> {
         door.goes_on().await?;
         ensure!(door.camera.pod()? == door.pod, "the pod was replaced");
     }
+    let failed = watches_failed()?;
+    ensure!(failed > failed_before, "no watch of the operator failed");
     Ok(())
 }
 
