@@ -6,10 +6,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use streamhub_e2e::{Audit, Cluster, Faults, Installation, Namespace, SYSTEM};
+use streamhub_e2e::{Audit, Cluster, Faults, Installation, Namespace, Operator, SYSTEM};
 use streamhub_testkit::eventually;
 
-const OPERATOR: &str = "system:serviceaccount:streamhub-system:streamhub-operator";
 /// A Lease lasts 15 seconds.
 const TAKEOVER: Duration = Duration::from_secs(40);
 
@@ -129,7 +128,7 @@ fn the_other_takes_over_and_nothing_is_written_twice() -> Result<()> {
         return Ok(());
     };
     let written: Vec<_> = begin
-        .writes_by(OPERATOR)?
+        .writes_by(Operator::USER)?
         .into_iter()
         .filter(|write| (200..300).contains(&write.code))
         .collect();
