@@ -22,7 +22,7 @@ impl Vm {
     /// Its name.
     pub const NODE: &str = "vm1";
 
-    /// Boots it, and waits until it is a node of the cluster. One boots at a time.
+    /// Boots it as a new machine, and waits until it is a node of the cluster. One boots at a time.
     pub fn start(cluster: &Cluster, faults: &Faults) -> Result<Self> {
         let vm = Self {
             cluster: cluster.clone(),
@@ -74,7 +74,8 @@ impl Vm {
 
 impl Drop for Vm {
     fn drop(&mut self) {
-        let killed = self.faults.ctl(&["kill", Self::NODE]);
+        // A kubelet does not start on a disk that lost its newest files in a power cut.
+        let killed = self.faults.ctl(&["scrap", Self::NODE]);
         let forgotten = self
             .cluster
             .kubectl(&["delete", "node", Self::NODE, "--timeout=60s"]);
