@@ -300,8 +300,13 @@ async fn a_selector_follows_its_device_to_another_number(guest: &mut Guest, nats
     );
     assert_ne!(after, before, "GStreamer keeps the old number");
     let consumer = consumer(nats).await;
-    let frame = next(&mut frames(&consumer, "desk", "main").await).await;
-    assert_eq!(frame.metadata.source, after);
+    let mut stream = frames(&consumer, "desk", "main").await;
+    let mut frame = next(&mut stream).await;
+    // A slow machine may still have been at work on the last picture of before: on one.
+    if frame.metadata.source == before {
+        frame = next(&mut stream).await;
+    }
+    assert_eq!(frame.metadata.source, after, "{:?}", frame.metadata);
 
     guest.edit("{deviceSelector: {node: cellar}}");
     let status = guest.wait_for("another machine", |status| status.message.contains("attic"));
