@@ -278,10 +278,11 @@ async fn a_selector_follows_its_device_to_another_number(guest: &mut Guest, nats
         "{device}"
     );
 
-    guest
+    let gone = guest
         .vm
-        .run("echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind")
+        .run("echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind; date +%s%6N")
         .unwrap();
+    let gone: i64 = gone.trim().parse().unwrap();
     let status = guest.wait_for_reason("DeviceMissing");
     assert!(
         status.remedy.contains("streamhub devices"),
@@ -304,9 +305,12 @@ async fn a_selector_follows_its_device_to_another_number(guest: &mut Guest, nats
     let mut frame = next(&mut stream).await;
     // A slow machine may still have been at work on the last picture of before: on one.
     if frame.metadata.source == before {
+        assert!(frame.metadata.timestamp < gone, "{:?}", frame.metadata);
         frame = next(&mut stream).await;
     }
-    assert_eq!(frame.metadata.source, after, "{:?}", frame.metadata);
+    let metadata = &frame.metadata;
+    assert_eq!(metadata.source, after, "{metadata:?}");
+    assert!(metadata.timestamp > gone, "{metadata:?}");
 
     guest.edit("{deviceSelector: {node: cellar}}");
     let status = guest.wait_for("another machine", |status| status.message.contains("attic"));
