@@ -26,7 +26,7 @@ pub struct ControllerLabel {
 /// Which controller failed at what.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ErrorLabels {
-    /// `camera`, `hub` or `status`.
+    /// `camera` or `hub`.
     pub controller: &'static str,
     /// What kind of failure it was.
     pub category: &'static str,

@@ -24,6 +24,7 @@ impl<T: Clone + Debug + Eq + Hash + Send + Sync + 'static> Key for T {}
 /// The end at which work is asked for.
 #[derive(Debug)]
 pub struct Asker<K> {
+    // Without a bound, as who asks may not wait: a key that waits is not sent again, and the scheduler takes each at once.
     requests: mpsc::UnboundedSender<ScheduleRequest<K>>,
     waiting: Waiting<K>,
     metrics: QueueMetrics,

@@ -417,12 +417,13 @@ impl Doing<'_> {
             .pods()
             .delete(&names::pod(&key.name), &parameters)
             .await;
+        let deleted = deleted.map_err(Error::at("delete the pod"))?;
         self.context.metrics.wrote(if grace.is_some() {
             "pod-force-deleted"
         } else {
             "pod-deleted"
         });
-        match deleted.map_err(Error::at("delete the pod"))? {
+        match deleted {
             Either::Left(pod) if grace.is_none() || pod.metadata.finalizers.is_some() => {
                 self.context.tell(|world| world.set_pod(pod, Told::Answer));
             }

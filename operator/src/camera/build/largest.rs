@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 
 use kube::CustomResourceExt as _;
 use serde_json::{Map, Value, json};
-use streamhub_crds::{Camera, StreamHub};
+use streamhub_crds::{Camera, StreamHub, leaves};
 
 use super::document;
-use super::tests::leaves;
 
 const MOST: usize = 128 * 1024;
 /// Escaped in JSON, it is the longest of all.
@@ -149,8 +148,10 @@ fn the_largest_valid_pair_fits_into_a_pods_annotations() {
 fn the_largest_documents_say_something_of_every_field() {
     let (camera_schema, hub_schema) = (schema(Camera::crd()), schema(StreamHub::crd()));
     let (mut all, mut found) = (BTreeSet::new(), BTreeSet::new());
-    leaves(&camera_schema, "camera", &mut all);
-    leaves(&hub_schema, "hub", &mut all);
+    for (schema, kind) in [(&camera_schema, "camera"), (&hub_schema, "hub")] {
+        let fields = leaves(schema).into_iter();
+        all.extend(fields.map(|field| format!("{kind}.{field}")));
+    }
     for source in sources() {
         said(
             &camera_schema,

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use kube::CustomResourceExt as _;
 use serde_json::{Value, json};
-use streamhub_crds::Camera;
+use streamhub_crds::{Camera, leaves};
 
 use crate::samples::{V4L2, camera, device, hub, node_with, observe, pod_of, recipe, run, run_of};
 use crate::world::{Told, World};
@@ -320,30 +320,11 @@ fn no_field_of_the_cluster_alone_is_forgotten() {
     let definition = serde_json::to_value(Camera::crd()).unwrap();
     let spec =
         &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
-    let mut found = BTreeSet::new();
-    leaves(&spec["properties"]["pod"], "pod", &mut found);
+    let of_pods = leaves(&spec["properties"]["pod"]);
+    let mut found: BTreeSet<String> = of_pods.iter().map(|field| format!("pod.{field}")).collect();
     found.insert("source.file.claimName".to_owned());
     let known: BTreeSet<String> = NEEDS_A_POD.iter().map(|row| row.0.to_owned()).collect();
     assert_eq!(found, known);
-}
-
-/// Paths of all fields of a schema that have none below them.
-pub(super) fn leaves(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
-    if let Some(properties) = schema["properties"].as_object() {
-        for (name, below) in properties {
-            leaves(below, &format!("{path}.{name}"), found);
-        }
-    } else if schema["items"].is_object() {
-        leaves(&schema["items"], &format!("{path}[]"), found);
-    } else if schema["additionalProperties"].is_object() {
-        leaves(
-            &schema["additionalProperties"],
-            &format!("{path}{{}}"),
-            found,
-        );
-    } else {
-        found.insert(path.to_owned());
-    }
 }
 
 #[test]
