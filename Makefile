@@ -21,7 +21,7 @@ test-all: ## The same, and as root those on clusters
 test-cluster: ## Only the tests on a real Kubernetes, as root; E2E_KUBECONFIG names one of yours
 	@scripts/test --cluster
 
-test-long: ## Run the long tests (soak and fault runs of minutes, fuzzing)
+test-long: ## Run the long tests for hours: soak, faults, fuzzing; as root also those on a cluster
 	@scripts/test --long
 
 fuzz: ## Let libFuzzer look for bytes from outside that do harm, FUZZ_SECONDS (60) for each target
