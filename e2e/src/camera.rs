@@ -75,8 +75,10 @@ impl Camera {
             );
             // What a column shows, `kubectl wait` and tools that read conditions must find too.
             let word = if reason.is_empty() { state } else { reason };
+            let ready = condition(&object, "Ready");
             ensure!(
-                text(&condition(&object, "Ready"), "/reason") == word,
+                text(&ready, "/reason") == word
+                    && text(&ready, "/message") == text(&status, "/message"),
                 "its condition Ready says something else: {status:#}"
             );
             Ok(text(&status, "/message").to_owned())

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use streamhub_testkit::{Proc, cache_dir};
+use streamhub_testkit::{Proc, cache_dir, target_bin};
 
 use crate::until;
 
@@ -17,6 +17,7 @@ use crate::until;
 pub struct Cluster {
     kubeconfig: PathBuf,
     tools: PathBuf,
+    programs: PathBuf,
 }
 
 impl Cluster {
@@ -29,9 +30,11 @@ impl Cluster {
                 "there is no cluster here: run this as `e2e/cluster/run cargo test -p streamhub-e2e`, or set E2E_KUBECONFIG"
             ),
         };
+        let cache = cache_dir()?.join("cluster");
         Ok(Self {
             kubeconfig,
-            tools: cache_dir()?.join("cluster/bin"),
+            tools: cache.join("bin"),
+            programs: cache.join("images/programs"),
         })
     }
 
@@ -128,6 +131,17 @@ impl Cluster {
     fn path_of(&self, tool: &str) -> PathBuf {
         let built = self.tools.join(tool);
         if built.exists() { built } else { tool.into() }
+    }
+
+    /// A program of ours as users have it: out of the image that `e2e/images` built; else, for a cluster of the user's own,
+    /// the one that cargo built.
+    pub(crate) fn program(&self, name: &str) -> Result<PathBuf> {
+        let built = self.programs.join(name);
+        if built.exists() {
+            Ok(built)
+        } else {
+            target_bin(name)
+        }
     }
 
     pub(crate) fn tool(&self, name: &str, arguments: &[&str]) -> Command {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use std::{env, fs};
 
 use anyhow::{Context as _, Result};
-use streamhub_testkit::{Folder, Proc, eventually, target_bin};
+use streamhub_testkit::{Folder, Proc, eventually};
 
 use crate::Cluster;
 use crate::cluster::finish;
@@ -44,7 +44,7 @@ impl Laptop {
     pub fn new(cluster: &Cluster) -> Result<Self> {
         let home = Folder::new()?;
         symlink(
-            target_bin("streamhub")?,
+            cluster.program("streamhub")?,
             home.path().join("kubectl-streamhub"),
         )?;
         let network = match env::var_os("E2E_KUBECONFIG") {

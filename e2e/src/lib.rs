@@ -23,6 +23,7 @@ mod namespace;
 mod operator;
 mod recording;
 mod skipped;
+mod stand_in;
 mod vm;
 mod wait;
 
@@ -44,5 +45,6 @@ pub use namespace::Namespace;
 pub use operator::{Memory, Operator};
 pub use recording::Recording;
 pub use skipped::not_run;
+pub use stand_in::StandIn;
 pub use vm::Vm;
 pub use wait::until;

@@ -13,6 +13,9 @@ use streamhub_e2e::{Camera, Cluster, Faults, Installation, Namespace, Operator, 
 use crate::mortal::{Deaths, MOST, Program, Record};
 
 const SOON: Duration = Duration::from_mins(2);
+/// The hub of that camera, whose status counts it.
+const HUB: &str =
+    "{apiVersion: streamhub.dev/v1alpha1, kind: StreamHub, metadata: {name: default}, spec: {}}";
 /// What a user asks for, one after the other: a camera, a change that its pod takes in, and one that takes another pod.
 /// Then it is deleted.
 const LIFE: [&str; 3] = [
@@ -51,6 +54,7 @@ impl Stage {
         let mortal = self.program.run(deaths)?;
         let mut seen = Vec::new();
         let [first, changes @ ..] = LIFE;
+        cluster.apply(namespace, HUB)?;
         let camera = Camera::apply(cluster, namespace, "door", first)?;
         let recording = Recording::begin(cluster, &camera).await?;
         seen.push(settled(cluster, &camera, &recording).await?);
@@ -58,9 +62,17 @@ impl Stage {
             camera.change(change)?;
             seen.push(settled(cluster, &camera, &recording).await?);
         }
-        cluster.kubectl(&["delete", "camera", "door", "-n", namespace])?;
+        for object in ["camera/door", "streamhub/default"] {
+            cluster.kubectl(&["delete", object, "-n", namespace])?;
+        }
         until(SOON, || {
-            let left = cluster.kubectl(&["get", "pods,cameras", "-n", namespace, "-o=name"])?;
+            let left = cluster.kubectl(&[
+                "get",
+                "pods,cameras,streamhubs.streamhub.dev",
+                "-n",
+                namespace,
+                "-o=name",
+            ])?;
             ensure!(left.is_empty(), "left: {left}");
             Ok(())
         })?;
@@ -101,12 +113,22 @@ async fn settled(cluster: &Cluster, camera: &Camera, recording: &Recording) -> R
         all.as_object_mut()
             .and_then(|all| all.remove("streamhub.dev/pod-hash"));
     }
-    let conditions = part(&object, "/status/conditions").unwrap_or_default();
-    let conditions = conditions.as_array().into_iter().flatten();
-    let conditions = conditions.map(|condition| {
-        ["type", "status", "reason", "observedGeneration"]
-            .map(|field| condition.get(field).cloned())
-    });
+    let hub = until(SOON, || {
+        let hub = get("streamhubs.streamhub.dev", "default")?;
+        let cameras = part(&hub, "/status/cameras");
+        let right = json!({"total": 1, "ready": 1, "byState": {"Streaming": 1}});
+        ensure!(cameras == Some(right), "{hub:#}");
+        Ok(hub)
+    })?;
+    let conditions = |object: &Value| -> Vec<_> {
+        let all = part(object, "/status/conditions").unwrap_or_default();
+        let all = all.as_array().into_iter().flatten();
+        all.map(|condition| {
+            ["type", "status", "reason", "observedGeneration"]
+                .map(|field| condition.get(field).cloned())
+        })
+        .collect()
+    };
     let all = json!({
         "labels": part(&made, "/metadata/labels"),
         "annotations": part(&made, "/metadata/annotations"),
@@ -114,7 +136,8 @@ async fn settled(cluster: &Cluster, camera: &Camera, recording: &Recording) -> R
         "pod": part(&made, "/spec"),
         "state": part(&object, "/status/state"),
         "reason": part(&object, "/status/reason"),
-        "conditions": conditions.collect::<Vec<_>>(),
+        "conditions": conditions(&object),
+        "hub": conditions(&hub),
     });
     let uid = part(&object, "/metadata/uid").context("no uid")?;
     let text = all
@@ -153,6 +176,11 @@ async fn an_operator_that_dies_after_each_write_gets_there_all_the_same() -> Res
     }
     let stage = Stage::set(&Cluster::here()?)?;
     let undisturbed = stage.live(Deaths::Never).await?;
+    ensure!(
+        undisturbed.1.count("patch", "streamhubs/status") > 0,
+        "{:#?}",
+        undisturbed.1.writes
+    );
     let disturbed = stage.live(Deaths::AfterEach).await?;
     let deaths = disturbed.1.deaths;
     ensure!((4..MOST).contains(&deaths), "it died {deaths} times");

@@ -2,8 +2,6 @@
 //!
 //! In its pod the kubelet would wait longer and longer before it started it again.
 
-use std::fs;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle, sleep};
@@ -11,11 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::{Value, json};
-use streamhub_e2e::{Audit, Cluster, Operator, SYSTEM, Write};
-use streamhub_testkit::{Folder, Proc, target_bin};
+use streamhub_e2e::{Audit, Cluster, Operator, SYSTEM, StandIn, Write};
+use streamhub_testkit::Proc;
 
-/// Who it is in the Lease: as in a pod whose container is started again, the same each time.
-const NAME: &str = "mortal";
 /// Far more deaths than any life has writes.
 pub const MOST: usize = 60;
 
@@ -48,55 +44,24 @@ impl Record {
 }
 
 /// The operator of the chart in a process of its own, with the account and the settings of its pod.
-pub struct Program {
-    environment: Vec<(String, String)>,
-    folder: Folder,
-}
+pub struct Program(StandIn);
 
 impl Program {
     /// The one of the chart must have been stopped.
     pub fn of(cluster: &Cluster) -> Result<Self> {
-        let deployment = cluster.get(&["deployment", "streamhub-operator", "-n", SYSTEM])?;
-        let variables = deployment.pointer("/spec/template/spec/containers/0/env");
-        let variables = variables.and_then(Value::as_array).context("no env")?;
-        let text = |variable: &Value, field: &str| {
-            let found = variable.get(field).and_then(Value::as_str);
-            found.map(str::to_owned)
-        };
-        let environment = variables
-            .iter()
-            .filter_map(|variable| Some((text(variable, "name")?, text(variable, "value")?)))
-            .collect();
-
         let account = ["create", "token", "streamhub-operator", "-n", SYSTEM];
         let token = cluster.kubectl(&account)?;
         let config = cluster.kubectl(&["config", "view", "--raw", "--flatten", "-o=json"])?;
         let mut config: Value = serde_json::from_str(&config)?;
         let user = config.pointer_mut("/users/0/user").context("no user")?;
         *user = json!({"token": token.trim()});
-        let folder = Folder::new()?;
-        fs::write(folder.path().join("config"), config.to_string())?;
-        Ok(Self {
-            environment,
-            folder,
-        })
-    }
-
-    fn start(&self) -> Result<Proc> {
-        let mut command = Command::new(target_bin("streamhub-operator")?);
-        command
-            .envs(self.environment.iter().cloned())
-            .env("KUBECONFIG", self.folder.path().join("config"))
-            .env("POD_NAME", NAME)
-            .env("STREAMHUB_LEASE_NAMESPACE", SYSTEM)
-            .env("STREAMHUB_LISTEN", "127.0.0.1:0");
-        Proc::spawn("operator", &mut command)
+        StandIn::new(cluster, "mortal", &config.to_string()).map(Self)
     }
 
     /// Starts it, and sees to it that it dies as it should.
     pub fn run(self: &Arc<Self>, deaths: Deaths) -> Result<Mortal> {
         let log = Audit::from_now()?.context("no audit log")?;
-        let first = self.start()?;
+        let first = self.0.start()?;
         let stop = Arc::new(AtomicBool::new(false));
         let keeper = thread::spawn({
             let (program, stop) = (Arc::clone(self), Arc::clone(&stop));
@@ -170,7 +135,7 @@ fn keep(
             at_death = record.writes.len();
             last_words = record.writes.last().cloned();
             record.deaths += 1;
-            process = program.start()?;
+            process = program.0.start()?;
         } else if stop.load(Ordering::Relaxed) {
             process.terminate(Duration::from_secs(10))?;
             return Ok(record);

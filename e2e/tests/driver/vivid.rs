@@ -78,8 +78,7 @@ async fn frames_of_a_real_driver_reach_nats_and_again_after_a_replug() -> Result
 }
 
 /// A container that is started again in its pod has the node that its pod was given, whichever camera that is by then. The
-/// operator would end the pod, and is not there to. The other
-/// one keeps the number.
+/// operator would end the pod, and is not there to. The other one keeps the number.
 async fn another_camera_under_its_number_is_not_taken(
     real: &Real,
     desk: &Camera,

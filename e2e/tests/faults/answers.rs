@@ -1,17 +1,15 @@
 //! An operator that the real API server answers badly, late or not at all, and to which it tells late or never what happens.
 
-use std::process::Command;
 use std::thread::{self, sleep};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use http::Method;
-use serde_json::Value;
 use streamhub_e2e::{
     Camera, CameraPod, Cluster, Events, Fault, Faults, FaultyApi, Namespace, Operator, Order,
-    SYSTEM,
+    StandIn,
 };
-use streamhub_testkit::{Folder, Proc, free_port, target_bin};
+use streamhub_testkit::Proc;
 
 use crate::support::{SOON, TEST_PICTURE, install};
 
@@ -39,31 +37,21 @@ struct Stand {
     api: FaultyApi,
     operator: Proc,
     chart: Operator,
-    _home: Folder,
+    _program: StandIn,
 }
 
 impl Stand {
     async fn begin(cluster: &Cluster) -> Result<Self> {
         let chart = Operator::of(cluster);
         let api = FaultyApi::open(cluster, Operator::USER).await?;
-        let home = Folder::new()?;
-        let kubeconfig = home.path().join("kubeconfig");
-        std::fs::write(&kubeconfig, kubeconfig_to(api.port()))?;
-        let listen = format!("127.0.0.1:{}", free_port()?);
-        let mut command = Command::new(target_bin("streamhub-operator")?);
-        command
-            .envs(settings(cluster)?)
-            .env("KUBECONFIG", kubeconfig)
-            .env("STREAMHUB_LEASE_NAMESPACE", SYSTEM)
-            .env("STREAMHUB_LISTEN", listen)
-            .env("POD_NAME", "stand-in");
+        let program = StandIn::new(cluster, "stand-in", &kubeconfig_to(api.port()))?;
         chart.stop()?;
-        let operator = Proc::spawn("operator", &mut command)?;
+        let operator = program.start()?;
         Ok(Self {
             api,
             operator,
             chart,
-            _home: home,
+            _program: program,
         })
     }
 }
@@ -83,18 +71,6 @@ fn kubeconfig_to(port: u16) -> String {
          clusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{port}'}}}}], \
          users: [{{name: c, user: {{}}}}], contexts: [{{name: c, context: {{cluster: c, user: c}}}}]}}"
     )
-}
-
-/// The variables of the chart's operator that have a value of their own.
-fn settings(cluster: &Cluster) -> Result<Vec<(String, String)>> {
-    let deployment = cluster.get(&["deployment", "streamhub-operator", "-n", SYSTEM])?;
-    let variables = deployment.pointer("/spec/template/spec/containers/0/env");
-    let variables = variables.and_then(Value::as_array).context("no env")?;
-    let pair = |variable: &Value| {
-        let text = |name: &str| Some(variable.get(name)?.as_str()?.to_owned());
-        Some((text("name")?, text("value")?))
-    };
-    Ok(variables.iter().filter_map(pair).collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]

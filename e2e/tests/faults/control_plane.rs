@@ -21,6 +21,40 @@ fn scale(cluster: &Cluster, what: &str, replicas: &str) -> Result<()> {
         .map(drop)
 }
 
+/// Its container ends in the middle of a message, and is started again in its pod.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_nats_server_was_killed_frames_flow_again_from_the_same_pod() -> Result<()> {
+    let Some(faults) = Faults::here() else {
+        return Ok(());
+    };
+    let cluster = Cluster::here()?;
+    let _installation = install(&cluster)?;
+    let namespace = Namespace::create(&cluster, "killed")?;
+    let door = Streaming::begin(&cluster, namespace.name()).await?;
+    let of_server = |path: &str| {
+        let (label, path) = (
+            "-l=app.kubernetes.io/component=nats",
+            format!("-o=jsonpath={path}"),
+        );
+        cluster.kubectl(&["get", "pods", "-n", SYSTEM, label, &path])
+    };
+    let restarts = "{.items[0].status.containerStatuses[0].restartCount}";
+    let (node, before) = (
+        of_server("{.items[0].spec.nodeName}")?,
+        of_server(restarts)?,
+    );
+
+    faults.kill_process(&node, "nats-server")?;
+    until(SOON, || {
+        ensure!(of_server(restarts)? != before, "it was not started again");
+        Ok(())
+    })?;
+    door.camera.says("Streaming", "", SOON)?;
+    let again = Streaming::begin(&cluster, namespace.name()).await?;
+    ensure!(again.pod == door.pod, "the pod was replaced");
+    door.recording.has_one_publisher_at_a_time()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nats_server_that_is_away_is_named_and_comes_back_at_another_address() -> Result<()> {
     let cluster = Cluster::here()?;
