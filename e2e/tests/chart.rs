@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use streamhub_e2e::{Cluster, Installation, Namespace, SYSTEM, WITH_DEVICES};
+use streamhub_e2e::{Camera, Cluster, Installation, Namespace, SYSTEM, WITH_DEVICES};
 use streamhub_testkit::{eventually, repository};
 
 const OPERATOR: &str = "--as=system:serviceaccount:streamhub-system:streamhub-operator";
@@ -97,7 +97,15 @@ fn the_operator_may_do_what_it_must_and_nothing_else() -> Result<()> {
     installation.upgrade(&[&chosen, "operator.watchNodes=false"])?;
     may_exactly(&cluster, OPERATOR, inside, &[&IN_A_NAMESPACE])?;
     may_exactly(&cluster, OPERATOR, outside, &[])?;
-    may_exactly(&cluster, OPERATOR, SYSTEM, &[&AT_HOME])
+    may_exactly(&cluster, OPERATOR, SYSTEM, &[&AT_HOME])?;
+
+    let other = Camera::apply(&cluster, outside, "door", "source: {test: {}}")?;
+    let door = Camera::apply(&cluster, inside, "door", "source: {test: {}}")?;
+    door.is_ready_within(Duration::from_mins(2))?;
+    let status = cluster.get(&["camera", other.name(), "-n", outside])?;
+    ensure!(status.get("status").is_none(), "{status:#}");
+    ensure!(other.pod().is_err(), "a pod where nothing was chosen");
+    Ok(())
 }
 
 #[test]
