@@ -4,7 +4,7 @@ export STREAMHUB_CACHE ?= $(HOME)/.cache/streamhub
 export CARGO_TARGET_DIR ?= $(STREAMHUB_CACHE)/target
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-cluster test-long fuzz lint bench fmt generate
+.PHONY: help demo test test-local test-cluster test-long fuzz lint bench fmt generate
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
@@ -12,11 +12,11 @@ help: ## Show this list
 demo: ## Run three cameras on this machine until Ctrl-C
 	@scripts/demo
 
-test: ## Lint and run every test but the long ones and those on clusters; stops itself after 80 minutes
+test: ## Lint and run every test but the long ones, as root also those on clusters; stops itself after 80 minutes
 	@scripts/test
 
-test-all: ## The same, and as root those on clusters
-	@scripts/test --all
+test-local: ## The same without those on clusters
+	@scripts/test --local
 
 test-cluster: ## Only the tests on a real Kubernetes, as root; E2E_KUBECONFIG names one of yours
 	@scripts/test --cluster
