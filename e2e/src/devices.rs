@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::watched::Watched;
 use crate::{Camera, Cluster, Installation, SYSTEM, WITH_DEVICES, until};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -128,6 +129,29 @@ impl Device {
             );
             Ok(())
         })
+    }
+}
+
+/// The states that a `VideoDevice` goes through from now on.
+#[derive(Debug)]
+pub struct States {
+    device: Watched,
+}
+
+impl States {
+    /// Begins to watch.
+    pub fn watch(cluster: &Cluster, device: &Device) -> Result<Self> {
+        let object = ["videodevice", &device.name];
+        let device = Watched::begin(cluster, &object, &[".status.state"])?;
+        Ok(Self { device })
+    }
+
+    /// An error if it ever was in another state than this.
+    pub fn were_all(&mut self, state: &str) -> Result<()> {
+        let all = self.device.so_far()?;
+        println!("{} times the VideoDevice was written: {all:?}", all.len());
+        ensure!(all.iter().all(|one| one == state), "not always {state}");
+        Ok(())
     }
 }
 

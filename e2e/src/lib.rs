@@ -26,6 +26,7 @@ mod skipped;
 mod stand_in;
 mod vm;
 mod wait;
+mod watched;
 
 pub use api::Api;
 pub use audit::{Audit, Write};

@@ -7,7 +7,9 @@ use anyhow::{Context as _, Result, ensure};
 use streamhub_e2e::{FailedPods, FakeCamera, Faults, SYSTEM, until};
 
 use crate::fake::Fake;
-use streamhub_e2e::devices::{Device, SOON, agents_are_ready, camera, listing, runs_on, show};
+use streamhub_e2e::devices::{
+    Device, SOON, States, agents_are_ready, camera, listing, runs_on, show,
+};
 
 /// The process of the node agent, on a node.
 const AGENT_PROCESS: &str = "$(pidof streamhub-node-agent)";
@@ -31,7 +33,9 @@ fn devices_outlive_kubelet_agent_and_node() -> Result<()> {
     let mut failed = FailedPods::watch(cluster, namespace.name())?;
     the_agent_may_do_nothing_but_own_files(faults)?;
 
-    // A kubelet forgets its plugins: each has to come to it again.
+    // A kubelet forgets its plugins: each has to come to it again. Its pods it gets to know one after another; what they have
+    // is theirs all the time.
+    let mut states = States::watch(cluster, &device)?;
     let device = device.now(cluster)?;
     faults.kill("n2/kubelet")?.mend()?;
     let device = device.is_registered_again(cluster)?;
@@ -56,6 +60,7 @@ fn devices_outlive_kubelet_agent_and_node() -> Result<()> {
         "the end of the node agent took the pod"
     );
     ensure!(device.now(cluster)?.says("/state") == "Busy");
+    states.were_all("Busy")?;
     failed.are_at_most(0)?;
 
     let dead = faults.kill("n2")?;

@@ -64,6 +64,12 @@ pub struct Args {
     /// behind
     #[arg(long, env = "STREAMHUB_TRUST_SYSFS", hide = true)]
     pub trust_sysfs: bool,
+    /// This pod's name: without it and the namespace, a kubelet that starts is believed before it knows its pods
+    #[arg(long, env = "POD_NAME", value_name = "NAME", hide = true)]
+    pub pod_name: Option<String>,
+    /// This pod's namespace
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME", hide = true)]
+    pub pod_namespace: Option<String>,
     /// This pod's address, whose family it listens on
     #[arg(long, env = "POD_IP", value_name = "IP", hide = true)]
     pub pod_ip: Option<String>,
@@ -83,6 +89,12 @@ impl Args {
         let v6 = is_v6(self.pod_ip.as_deref());
         self.listen.unwrap_or_else(|| everywhere(v6, PORT))
     }
+
+    /// The pod that this runs in, by namespace and name.
+    pub fn pod(&self) -> Option<String> {
+        let (namespace, name) = (self.pod_namespace.as_ref()?, self.pod_name.as_ref()?);
+        Some(format!("{namespace}/{name}"))
+    }
 }
 
 #[cfg(test)]
@@ -99,5 +111,8 @@ mod tests {
         assert!(parse(&["--node", "n", "--accelerated-pods", "257"]).is_err());
         let args = parse(&["--node", "n", "--pod-ip", "fd00::1"]).unwrap();
         assert_eq!(args.listen().to_string(), "[::]:8082");
+        assert_eq!(args.pod(), None);
+        let pod = ["--node", "n", "--pod-name", "p", "--pod-namespace", "s"];
+        assert_eq!(parse(&pod).unwrap().pod().as_deref(), Some("s/p"));
     }
 }

@@ -101,6 +101,7 @@ async fn look(
     let (held, mut holders) = watch::channel(None);
     let following = holders::follow(
         kubelet.clone(),
+        args.pod(),
         Arc::clone(&given),
         Arc::clone(&metrics),
         held,

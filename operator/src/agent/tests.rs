@@ -364,7 +364,8 @@ async fn who_holds_a_device_is_asked_and_kept_while_the_kubelet_is_away() {
     let (sender, mut holders) = watch::channel(None);
     let Ground { given, metrics, .. } = machine.ground.clone();
     let asked = machine.ground.kubelet.clone();
-    tokio::spawn(holders::follow(asked, Arc::clone(&given), metrics, sender));
+    let following = holders::follow(asked, None, Arc::clone(&given), metrics, sender);
+    tokio::spawn(following);
     kubelet.set_pods(vec![pod]);
     given.notify_one();
     let held = |holders: &Option<Holders>| {
