@@ -44,27 +44,34 @@ struct Camera {
 }
 
 impl Cameras {
-    /// None yet. Devices that an earlier agent knew keep their ids, and need not be asked again, if they were not
-    /// unplugged since.
-    pub fn new(place: Place, ground: Ground, known: &BTreeMap<String, Known>) -> Self {
-        let there: Vec<&VideoDeviceStatus> = there(&place, known).collect();
-        let ids = there.iter().filter_map(|status| {
-            let id = DeviceId::of_resource(&status.resource)?;
-            Some((status.identity.clone(), id))
-        });
-        let held = there.iter().filter_map(|status| {
-            let holder = status.holder.clone()?;
-            Some((status.resource.clone(), holder))
-        });
+    /// None yet.
+    pub fn new(place: Place, ground: Ground) -> Self {
         Self {
             hanging: BTreeSet::new(),
-            held: held.collect(),
-            ids: Registry::remembering(ids),
-            said: Said::remembering(there.iter().copied()),
+            held: Holders::new(),
+            ids: Registry::default(),
+            said: Said::default(),
             place,
             ground,
             all: BTreeMap::new(),
         }
+    }
+
+    /// What an earlier agent wrote: devices that it knew keep their ids, and need not be asked again, if they were not
+    /// unplugged since. Ids that were given without it are forgotten, as nobody was told of them; the next look finds all that
+    /// is there by its own.
+    pub fn remember(&mut self, known: &BTreeMap<String, Known>) {
+        self.ids = Registry::remembering(ids(&self.place, known));
+        let in_this_boot = || {
+            let boot_id = &self.place.boot_id;
+            there(&self.place, known).filter(move |status| status.boot_id == *boot_id)
+        };
+        let held = in_this_boot().filter_map(|status| {
+            let holder = status.holder.clone()?;
+            Some((status.resource.clone(), holder))
+        });
+        self.held = held.collect();
+        self.said.remember(in_this_boot());
     }
 
     /// This is there, and nothing else.
@@ -189,15 +196,170 @@ fn resource(id: &DeviceId, found: &Found) -> Resource {
     }
 }
 
-/// The devices that were there in this boot, as the objects say.
+/// The devices that were there when an earlier agent wrote last, as the objects say.
 fn there<'a>(
     place: &'a Place,
     known: &'a BTreeMap<String, Known>,
 ) -> impl Iterator<Item = &'a VideoDeviceStatus> {
     let statuses = known.values().map(|known| &known.status);
-    statuses.filter(|status| {
-        status.node == place.node
-            && status.boot_id == place.boot_id
-            && status.state != DeviceState::Absent
+    statuses.filter(|status| status.node == place.node && status.state != DeviceState::Absent)
+}
+
+/// Their ids. A boot unplugs nothing, so one that is in its place again after it is the one that was there.
+fn ids<'a>(
+    place: &'a Place,
+    known: &'a BTreeMap<String, Known>,
+) -> impl Iterator<Item = (DeviceIdentity, DeviceId)> {
+    there(place, known).filter_map(|status| {
+        let id = DeviceId::of_resource(&status.resource)?;
+        Some((status.identity.clone(), id))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::fake_kubelet::Seen;
+    use super::super::report::tests::{found, place};
+    use super::super::tests::{Machine, known, seen};
+    use super::*;
+
+    /// A webcam at a port, one of a model that all have the same serial number.
+    fn twin(port: u32) -> Found {
+        let mut found = found(port);
+        found.identity = DeviceIdentity {
+            vendor: Some("046d".to_owned()),
+            product: Some("0825".to_owned()),
+            serial: Some("A1B2".to_owned()),
+            usb_path: Some(format!("1-{port}:1.0")),
+            ..found.identity
+        };
+        found
+    }
+
+    fn picture(cameras: &Cameras) -> Picture {
+        cameras.picture(Some(&Holders::new()))
+    }
+
+    fn stored(picture: &Picture) -> BTreeMap<String, Known> {
+        let present = picture.present.iter();
+        present
+            .map(|(name, status)| (name.clone(), known(status.clone())))
+            .collect()
+    }
+
+    /// Two of them, of which the one at port 1 was there first.
+    fn written(machine: &Machine) -> BTreeMap<String, Known> {
+        let mut cameras = Cameras::new(place(), machine.ground.clone());
+        cameras.set(seen([twin(1)]));
+        let alone = picture(&cameras).present.into_keys().next().unwrap();
+        cameras.set(seen([twin(1), twin(2)]));
+        let both = stored(&picture(&cameras));
+        assert_eq!(both[&alone].status.device_path, "/dev/video1");
+        both
+    }
+
+    #[tokio::test]
+    async fn twins_keep_their_ids_over_a_boot() {
+        let machine = Machine::new();
+        let before = written(&machine);
+        let booted = Place {
+            boot_id: "another".to_owned(),
+            ..place()
+        };
+        let mut cameras = Cameras::new(booted, machine.ground.clone());
+        cameras.remember(&before);
+        cameras.set(seen([twin(1), twin(2)]));
+        let now = picture(&cameras);
+        assert_eq!(now.present.len(), 2);
+        for (name, status) in &now.present {
+            assert_eq!(status.device_path, before[name].status.device_path);
+            assert_eq!(status.boot_id, "another");
+        }
+    }
+
+    #[tokio::test]
+    async fn twins_keep_their_ids_where_the_objects_are_known_late() {
+        let machine = Machine::new();
+        let kubelet = machine.kubelet();
+        let before = written(&machine);
+        let mut cameras = Cameras::new(place(), machine.ground.clone());
+        cameras.set(seen([twin(1), twin(2)]));
+        let without = picture(&cameras);
+        assert!(
+            without
+                .present
+                .keys()
+                .any(|name| !before.contains_key(name))
+        );
+        cameras.remember(&before);
+        cameras.set(seen([twin(1), twin(2)]));
+        let now = picture(&cameras);
+        for (name, status) in &now.present {
+            let path = &before[name].status.device_path;
+            assert_eq!(status.device_path, *path, "{now:#?}");
+        }
+        let healthy = |seen: &Seen| seen.devices.iter().any(|one| one.health == "Healthy");
+        for known in before.values() {
+            kubelet.until(&known.status.resource, healthy).await;
+        }
+        for status in without.present.values() {
+            if before
+                .values()
+                .all(|known| known.status.resource != status.resource)
+            {
+                let stale = |seen: &Seen| !healthy(seen);
+                kubelet.until(&status.resource, stale).await;
+            }
+        }
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    enum Restart {
+        None,
+        Agent,
+        Node,
+    }
+
+    fn restart() -> impl Strategy<Value = Restart> {
+        prop_oneof![
+            Just(Restart::None),
+            Just(Restart::Agent),
+            Just(Restart::Node)
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_device_that_stays_in_its_place_keeps_its_id_whatever_restarts(
+            history in prop::collection::vec((prop::collection::btree_set(0..5_u32, 0..5), restart()), 1..12)
+        ) {
+            let mut place = place();
+            let mut registry = Registry::default();
+            let mut objects: BTreeMap<String, Known> = BTreeMap::new();
+            let mut before: BTreeMap<u32, DeviceId> = BTreeMap::new();
+            for (boot, (ports, restart)) in history.into_iter().enumerate() {
+                if matches!(restart, Restart::Node) {
+                    place.boot_id = format!("boot{boot}");
+                }
+                if !matches!(restart, Restart::None) {
+                    registry = Registry::remembering(ids(&place, &objects));
+                }
+                let devices: Vec<Found> = ports.iter().map(|&port| twin(port)).collect();
+                let identities: Vec<DeviceIdentity> =
+                    devices.iter().map(|found| found.identity.clone()).collect();
+                let given = registry.update(&identities);
+                let now: BTreeMap<u32, DeviceId> = ports.into_iter().zip(given).collect();
+                for (port, id) in &now {
+                    prop_assert_eq!(before.get(port).unwrap_or(id), id);
+                }
+                objects = now.iter().zip(devices).map(|((_, id), found)| {
+                    let present = Present { found, id: id.clone(), registered_at: None, holder: None };
+                    (place.object(id.as_str()), known(place.status(&present)))
+                }).collect();
+                before = now;
+            }
+        }
+    }
 }

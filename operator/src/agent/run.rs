@@ -25,7 +25,8 @@ use crate::client::Clients;
 use crate::http::{Pages, routes};
 use crate::process::stop_at_a_signal;
 
-/// For the objects of an earlier agent, which tell the ids that devices had. Pods do not wait for longer than this.
+/// For the objects of an earlier agent, which tell the ids that devices had. Devices are not kept from the kubelet for longer
+/// than this; they may be called otherwise then, which nobody is told before the objects are known.
 const REMEMBER: Duration = Duration::from_secs(15);
 /// For the kubelet, before something is said of devices: one that a pod has is not to be called free in between.
 const FIRST_WORD: Duration = Duration::from_secs(3);
@@ -69,9 +70,15 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         pictured,
         Arc::clone(&metrics),
     );
-    let objects = writer.objects();
+    let mut objects = writer.objects();
     let writing = tokio::spawn(writer.run(clients.watches.clone()));
-    let looking = look(&args, place, metrics, objects, picture, ready, liveness);
+    let looking = async {
+        let known = objects.wait_for(Option::is_some);
+        if tokio::time::timeout(REMEMBER, known).await.is_err() {
+            tracing::warn!("the API server does not say what was here before; beginning without");
+        }
+        look(&args, place, metrics, objects, picture, ready, liveness).await
+    };
     tokio::select! {
         ended = looking => ended,
         _ = writing => anyhow::bail!("the watch of VideoDevices has ended; start again"),
@@ -115,23 +122,22 @@ async fn look(
         metrics: Arc::clone(&metrics),
     };
 
-    let listed = objects.wait_for(Option::is_some);
-    let listed = tokio::time::timeout(REMEMBER, listed).await;
-    let known = listed.ok().and_then(|listed| listed.ok()?.clone());
-    if known.is_none() {
-        tracing::warn!("the API server does not say what was here before; beginning without");
-    }
-    let mut cameras = Cameras::new(place, ground.clone(), &known.unwrap_or_default());
+    let mut cameras = Cameras::new(place, ground.clone());
     let mut acceleration = Acceleration::new(&args.dev_dir, args.accelerated_pods, ground);
     let mut scanner = Scanner::new(args, Arc::clone(&metrics), liveness);
     let plugs = Watch::new(&args.dev_dir);
-    let mut looked = false;
+    let (mut looked, mut remembers, mut named) = (false, false, false);
     let silent_until = Instant::now() + FIRST_WORD;
     loop {
+        if !remembers && let Some(known) = objects.borrow().as_ref() {
+            cameras.remember(known);
+            remembers = true;
+        }
         if let Some(scan) = scanner.scan().await {
             cameras.set(scan);
             acceleration.look(cameras.nodes()).await;
             looked = true;
+            named = remembers;
         }
         // Devices come and go more rarely than what is said of them changes.
         let mut changed = std::pin::pin!(plugs.changed());
@@ -141,7 +147,7 @@ async fn look(
             let all_said = held.is_some() && cameras.are_registered();
             let now = cameras.picture(held.as_ref());
             metrics.count(now.present.values().map(|status| status.state));
-            if looked && (all_said || !silent) {
+            if named && (all_said || !silent) {
                 picture.send_if_modified(|known| {
                     let other = known.as_ref() != Some(&now);
                     *known = Some(now);
@@ -152,6 +158,10 @@ async fn look(
             ready.send_replace(is_ready);
             tokio::select! {
                 () = &mut changed => break,
+                listed = objects.wait_for(Option::is_some), if !remembers => {
+                    listed.context("nobody reads VideoDevices any more; start again")?;
+                    break;
+                }
                 () = registered.notified() => {}
                 changed = holders.changed() => changed.context("nobody asks the kubelet any more; start again")?,
                 () = tokio::time::sleep_until(silent_until), if silent => {}
@@ -261,4 +271,136 @@ fn boot_id(file: &std::path::Path) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("--boot-id-file {}: cannot be read", file.display()))?;
     Ok(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use clap::Parser as _;
+    use streamhub_crds::{DeviceIdentity, DeviceState, VideoDeviceStatus};
+    use streamhub_devices::Registry;
+
+    use super::super::fake_kubelet::{FakeKubelet, Seen};
+    use super::super::ledger::Known;
+    use super::super::tests::known;
+    use super::*;
+
+    /// Makes a webcam of sysfs at a port, behind which a node of the machine is that is no camera.
+    fn plug(root: &Path, number: u32, (node, device): (&str, &str)) {
+        let usb = root.join(format!("sys/devices/usb1/1-{number}"));
+        let interface = usb.join(format!("1-{number}:1.0"));
+        let video = interface.join(format!("video4linux/video{number}"));
+        fs::create_dir_all(&video).unwrap();
+        for (folder, name, text) in [
+            (&usb, "idVendor", "046d"),
+            (&usb, "idProduct", "0825"),
+            (&usb, "serial", "A1B2"),
+            (&interface, "bInterfaceNumber", "00"),
+            (&video, "index", "0"),
+            (&video, "name", "Cam"),
+            (&video, "dev", device),
+        ] {
+            fs::write(folder.join(name), text).unwrap();
+        }
+        symlink("/bus/usb", interface.join("subsystem")).unwrap();
+        for folder in ["sys/class/video4linux", "dev"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        let class = root.join(format!("sys/class/video4linux/video{number}"));
+        symlink(&video, class).unwrap();
+        symlink(node, root.join(format!("dev/video{number}"))).unwrap();
+    }
+
+    /// What an agent wrote that saw the one at port 1 first: it has the id of the serial number that both have.
+    fn written(place: &Place) -> BTreeMap<String, Known> {
+        let mut registry = Registry::default();
+        let twin = |number: u32| DeviceIdentity {
+            bus: "usb".to_owned(),
+            vendor: Some("046d".to_owned()),
+            product: Some("0825".to_owned()),
+            serial: Some("A1B2".to_owned()),
+            usb_path: Some(format!("1-{number}:1.0")),
+            path: format!("usb-1-{number}:1.0"),
+            index: 0,
+        };
+        let both = [twin(1), twin(2)];
+        registry.update(&both[..1]);
+        let ids = registry.update(&both);
+        let objects = ids.into_iter().zip(both).map(|(id, identity)| {
+            let status = VideoDeviceStatus {
+                node: place.node.clone(),
+                state: DeviceState::Free,
+                resource: id.resource(),
+                identity,
+                ..VideoDeviceStatus::default()
+            };
+            (place.object(id.as_str()), known(status))
+        });
+        objects.collect()
+    }
+
+    #[tokio::test]
+    async fn nothing_is_said_of_devices_before_it_is_known_what_they_were_called() {
+        let root = tempfile::tempdir().unwrap();
+        plug(root.path(), 1, ("/dev/null", "1:3"));
+        plug(root.path(), 2, ("/dev/zero", "1:5"));
+        let kubelet = FakeKubelet::start(root.path());
+        let folder = |name: &str| root.path().join(name).display().to_string();
+        let (dev, sys, kubelet_dir) = (folder("dev"), folder("sys"), folder(""));
+        let words = ["streamhub-node-agent", "--trust-sysfs", "--node", "node1"];
+        let folders = [
+            "--dev-dir",
+            &dev,
+            "--sys-dir",
+            &sys,
+            "--kubelet-dir",
+            &kubelet_dir,
+        ];
+        let args = Args::parse_from(words.into_iter().chain(folders));
+        let place = Place {
+            node: args.node.clone(),
+            boot_id: "another".to_owned(),
+        };
+        let before = written(&place);
+        let (listed, objects) = watch::channel(None);
+        let (picture, mut pictured) = watch::channel(None);
+        let ready = watch::Sender::new(false);
+        let metrics = Arc::new(Metrics::default());
+        let looking = look(
+            &args,
+            place,
+            metrics,
+            objects,
+            picture,
+            ready,
+            Liveness::begin(),
+        );
+        let telling = async {
+            let late = FIRST_WORD + Duration::from_secs(1);
+            let early = tokio::time::timeout(late, pictured.changed()).await;
+            assert!(early.is_err(), "{:#?}", *pictured.borrow());
+            assert_eq!(kubelet.resources(), 2, "devices do not wait for it");
+            listed.send_replace(Some(before.clone()));
+            let told = pictured.wait_for(Option::is_some);
+            let told = tokio::time::timeout(Duration::from_secs(20), told).await;
+            let told = told.unwrap().unwrap().clone().unwrap();
+            for (name, status) in &told.present {
+                let known = &before[name].status;
+                assert_eq!(status.identity, known.identity, "{told:#?}");
+            }
+            assert_eq!(told.present.len(), 2);
+            let healthy = |seen: &Seen| seen.devices.iter().any(|one| one.health == "Healthy");
+            for status in told.present.values() {
+                kubelet.until(&status.resource, healthy).await;
+            }
+        };
+        tokio::select! {
+            ended = looking => panic!("{ended:?}"),
+            () = telling => {}
+        }
+    }
 }

@@ -19,19 +19,16 @@ struct Answer {
 }
 
 impl Said {
-    /// What the objects of an earlier agent say of devices that were there in this boot.
-    pub fn remembering<'a>(there: impl IntoIterator<Item = &'a VideoDeviceStatus>) -> Self {
-        let answer = |status: &VideoDeviceStatus| Answer {
-            driver: status.driver.clone(),
-            formats: status.formats.clone(),
-            unsupported: status.unsupported.clone(),
-        };
-        let there = there.into_iter();
-        Self(
-            there
-                .map(|status| (status.identity.clone(), answer(status)))
-                .collect(),
-        )
+    /// What the objects of an earlier agent say of devices that were there in this boot; what was heard since stands.
+    pub fn remember<'a>(&mut self, there: impl IntoIterator<Item = &'a VideoDeviceStatus>) {
+        for status in there {
+            let heard = self.0.entry(status.identity.clone());
+            heard.or_insert_with(|| Answer {
+                driver: status.driver.clone(),
+                formats: status.formats.clone(),
+                unsupported: status.unsupported.clone(),
+            });
+        }
     }
 
     /// The devices that are there: those whose drivers answered, and those that answered before. What is not there is
@@ -127,8 +124,16 @@ mod tests {
     fn what_an_earlier_agent_wrote_counts_as_well() {
         let mut before = present(0);
         before.found.formats = vec![format()];
-        let mut said = Said::remembering(&[place().status(&before)]);
+        let written = place().status(&before);
+        let mut said = Said::default();
+        said.remember([&written]);
         let all = said.complete(fails(0, ErrorKind::ResourceBusy));
         assert_eq!(all, [before.found]);
+        // It may come to be known late.
+        let mut older = written;
+        older.formats.clear();
+        said.remember([&older]);
+        let all = said.complete(fails(0, ErrorKind::ResourceBusy));
+        assert_eq!(all[0].formats, [format()]);
     }
 }

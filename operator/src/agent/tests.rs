@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use streamhub_crds::DeviceState;
+use streamhub_crds::{DeviceState, VideoDeviceStatus};
 use streamhub_devices::{Found, Scan, Unreadable};
 use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
@@ -27,13 +27,13 @@ use super::report::tests::{found, place, present};
 const NAME: &str = "streamhub.dev/cam-0123456789";
 
 /// A node without a kubelet yet.
-struct Machine {
+pub(super) struct Machine {
     root: TempDir,
-    ground: Ground,
+    pub(super) ground: Ground,
 }
 
 impl Machine {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let kubelet = Kubelet::at(root.path());
         let ground = Ground {
@@ -46,7 +46,7 @@ impl Machine {
         Self { root, ground }
     }
 
-    fn kubelet(&self) -> FakeKubelet {
+    pub(super) fn kubelet(&self) -> FakeKubelet {
         FakeKubelet::start(self.root.path())
     }
 
@@ -77,10 +77,21 @@ fn node(host: &str) -> Offer {
     }]
 }
 
-fn seen(found: impl IntoIterator<Item = Found>) -> Scan {
+pub(super) fn seen(found: impl IntoIterator<Item = Found>) -> Scan {
     Scan {
         found: found.into_iter().collect(),
         ..Scan::default()
+    }
+}
+
+pub(super) fn known(status: VideoDeviceStatus) -> Known {
+    Known {
+        uid: "u1".to_owned(),
+        version: "1".to_owned(),
+        created: None,
+        node: None,
+        is_set: false,
+        status,
     }
 }
 
@@ -216,7 +227,7 @@ async fn an_agent_that_is_started_anew_takes_over_from_what_the_last_one_left() 
 async fn as_many_devices_as_a_node_can_have() {
     let machine = Machine::new();
     let kubelet = machine.kubelet();
-    let mut cameras = Cameras::new(place(), machine.ground.clone(), &BTreeMap::new());
+    let mut cameras = Cameras::new(place(), machine.ground.clone());
     cameras.set(seen((0..64).map(found)));
     let picture = cameras.picture(Some(&Holders::new()));
     assert_eq!(picture.present.len(), 64);
@@ -247,10 +258,11 @@ async fn a_device_that_does_not_answer_is_not_unplugged_whether_this_agent_heard
         }],
         ..Scan::default()
     };
-    let mut known = BTreeMap::new();
+    let mut objects = BTreeMap::new();
     for agent in ["one that heard it", "one that begins"] {
-        let mut cameras = Cameras::new(place(), machine.ground.clone(), &known);
-        if known.is_empty() {
+        let mut cameras = Cameras::new(place(), machine.ground.clone());
+        cameras.remember(&objects);
+        if objects.is_empty() {
             cameras.set(seen([found(0)]));
         }
         cameras.set(silent());
@@ -263,20 +275,13 @@ async fn a_device_that_does_not_answer_is_not_unplugged_whether_this_agent_heard
         assert_eq!(cameras.nodes(), [found(0).open_path]);
         let (name, status) = picture.present.into_iter().next().unwrap();
         kubelet.until(&status.resource, healthy).await;
-        let object = Known {
-            uid: name.clone(),
-            version: "1".to_owned(),
-            created: None,
-            node: None,
-            is_set: false,
-            status,
-        };
-        known.insert(name, object);
+        objects.insert(name, known(status));
     }
-    for known in known.values_mut() {
-        known.status.boot_id = "another".to_owned();
+    for object in objects.values_mut() {
+        object.status.boot_id = "another".to_owned();
     }
-    let mut cameras = Cameras::new(place(), machine.ground.clone(), &known);
+    let mut cameras = Cameras::new(place(), machine.ground.clone());
+    cameras.remember(&objects);
     cameras.set(silent());
     assert!(cameras.picture(Some(&Holders::new())).present.is_empty());
 }
@@ -284,7 +289,7 @@ async fn a_device_that_does_not_answer_is_not_unplugged_whether_this_agent_heard
 #[tokio::test]
 async fn a_node_whose_driver_hangs_is_nobody_elses_to_ask() {
     let machine = Machine::new();
-    let mut cameras = Cameras::new(place(), machine.ground.clone(), &BTreeMap::new());
+    let mut cameras = Cameras::new(place(), machine.ground.clone());
     let unreadable = |number: u32, kind: std::io::ErrorKind| Unreadable {
         found: found(number),
         error: kind.into(),
@@ -309,16 +314,9 @@ async fn a_device_stays_with_who_had_it_until_the_kubelet_has_said_otherwise() {
     for (boot, holder) in [("b00t", busy.holder.clone()), ("another", None)] {
         let mut status = place().status(&busy);
         status.boot_id = boot.to_owned();
-        let object = Known {
-            uid: "u1".to_owned(),
-            version: "1".to_owned(),
-            created: None,
-            node: None,
-            is_set: false,
-            status,
-        };
-        let known = BTreeMap::from([(place().object(busy.id.as_str()), object)]);
-        let mut cameras = Cameras::new(place(), machine.ground.clone(), &known);
+        let objects = BTreeMap::from([(place().object(busy.id.as_str()), known(status))]);
+        let mut cameras = Cameras::new(place(), machine.ground.clone());
+        cameras.remember(&objects);
         cameras.set(seen([found(0)]));
         let held = |holders: Option<&Holders>| {
             let mut present = cameras.picture(holders).present.into_values();
@@ -333,7 +331,7 @@ async fn a_device_stays_with_who_had_it_until_the_kubelet_has_said_otherwise() {
 async fn a_device_that_can_not_be_used_is_no_resource() {
     let machine = Machine::new();
     let kubelet = machine.kubelet();
-    let mut cameras = Cameras::new(place(), machine.ground.clone(), &BTreeMap::new());
+    let mut cameras = Cameras::new(place(), machine.ground.clone());
     let mut raw = found(0);
     raw.unsupported = Some("raw".to_owned());
     cameras.set(seen([raw, found(1)]));
@@ -341,7 +339,7 @@ async fn a_device_that_can_not_be_used_is_no_resource() {
     let states = picture.present.values().map(|status| status.state);
     let states: Vec<DeviceState> = states.collect();
     assert!(states.contains(&DeviceState::Unsupported));
-    let free = |status: &&streamhub_crds::VideoDeviceStatus| status.state == DeviceState::Free;
+    let free = |status: &&VideoDeviceStatus| status.state == DeviceState::Free;
     let usable = picture.present.values().find(free).unwrap();
     kubelet.until(&usable.resource, healthy).await;
     assert_eq!(machine.sockets(), 1);
