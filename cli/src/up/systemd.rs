@@ -73,4 +73,16 @@ mod tests {
         words.insert(0, "streamhub");
         assert!(is_up(&words));
     }
+
+    /// A name would only stand for what is plugged in when the unit is started.
+    #[test]
+    fn the_unit_may_open_cameras_that_are_plugged_in_later() {
+        let allowed: Vec<&str> = UNIT
+            .lines()
+            .filter_map(|line| line.strip_prefix("DeviceAllow="))
+            .collect();
+        for device in ["char-81 rw", "char-226 rw"] {
+            assert!(allowed.contains(&device), "{allowed:?}");
+        }
+    }
 }
