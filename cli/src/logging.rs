@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Map, Value};
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -33,6 +34,7 @@ struct ToPrinter(Printer);
 
 struct Line {
     printer: Printer,
+    level: Level,
     text: Vec<u8>,
 }
 
@@ -42,8 +44,15 @@ impl<'a> MakeWriter<'a> for ToPrinter {
     fn make_writer(&'a self) -> Line {
         Line {
             printer: self.0.clone(),
+            level: Level::INFO,
             text: Vec::new(),
         }
+    }
+
+    fn make_writer_for(&'a self, event: &Metadata<'_>) -> Line {
+        let mut line = self.make_writer();
+        line.level = *event.level();
+        line
     }
 }
 
@@ -60,7 +69,7 @@ impl Write for Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.printer
-            .log(String::from_utf8_lossy(&self.text).trim_end().to_owned());
+        let text = String::from_utf8_lossy(&self.text);
+        self.printer.log(self.level, text.trim_end().to_owned());
     }
 }

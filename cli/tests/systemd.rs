@@ -16,6 +16,12 @@ use support::{SOON, Up, test_camera};
 /// Says what systemd set for `up`, and stays.
 const CURIOUS: &str = "#!/bin/sh\necho \"socket ${NOTIFY_SOCKET:-none}\" >&2\nexec sleep 600\n";
 
+/// Says something bad in the way of our processes, and stays.
+const WORRIED: &str =
+    "#!/bin/sh\necho '2026-11-22T04:55:17Z  WARN it is dark' >&2\nexec sleep 600\n";
+/// Starts a program as systemd does with journald at its standard output.
+const JOURNAL: &str = "export JOURNAL_STREAM=$(stat -Lc %d:%i /proc/$$/fd/1); exec \"$@\"";
+
 fn wait_for(socket: &UnixDatagram, wanted: &str) -> String {
     let until = Instant::now() + SOON;
     let mut buffer = [0; 4096];
@@ -71,6 +77,39 @@ fn systemd_is_told_when_it_is_ready_alive_and_stopping() {
     up.process.signal(Signal::TERM).unwrap();
     wait_for(&socket, "STOPPING=1");
     assert_eq!(up.process.wait(SOON).unwrap().code(), Some(0));
+}
+
+#[test]
+fn journald_is_told_how_bad_a_line_is() {
+    let manifests = Folder::new().unwrap();
+    manifests
+        .write("door.yaml", &test_camera("door", ""))
+        .unwrap();
+    let port = free_port().unwrap().to_string();
+    let mut up = Up::start_by(manifests, WORRIED, |command| {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", JOURNAL, "sh"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .args(["--nats-port", &port]);
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        *command = shell;
+    });
+    for (line, priority) in [("it is dark", "<4>[door] "), ("NATS server on", "<6>")] {
+        let line = up.process.wait_for_line(line, SOON).unwrap();
+        assert!(line.starts_with(priority), "{line}");
+    }
+    up.process.signal(Signal::TERM).unwrap();
+    assert_eq!(up.process.wait(SOON).unwrap().code(), Some(0));
+    let bare = up.process.stdout();
+    let bare: Vec<&str> = bare.lines().filter(|line| !line.starts_with('<')).collect();
+    assert!(bare.is_empty(), "{bare:?}");
 }
 
 #[test]

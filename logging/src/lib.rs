@@ -1,5 +1,7 @@
 //! How log lines look, the same for every program.
 
+mod journal;
+
 use std::io::{self, IsTerminal as _};
 
 use clap::ValueEnum;
@@ -8,6 +10,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+pub use journal::{is_journal, priority};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

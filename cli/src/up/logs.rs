@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tracing::Level;
 
 use super::printer::Printer;
 use super::supervisor::Who;
@@ -44,8 +45,21 @@ fn say(line: &[u8], who: &Who, format: LogFormat, keep: fn(&str) -> bool, printe
     let text = String::from_utf8_lossy(line);
     let text = text.trim_end();
     if !text.is_empty() && keep(text) {
-        printer.log(labelled(text, who, format));
+        printer.log(level(text), labelled(text, who, format));
     }
+}
+
+/// How bad a line for people is: our own processes say it after the time, the NATS server after its number and the time.
+fn level(line: &str) -> Level {
+    let mut words = line.split_whitespace().take(4);
+    let level = words.find_map(|word| match word {
+        "ERROR" | "[ERR]" | "[FTL]" => Some(Level::ERROR),
+        "WARN" | "[WRN]" => Some(Level::WARN),
+        "INFO" => Some(Level::INFO),
+        "DEBUG" | "TRACE" => Some(Level::DEBUG),
+        _ => None,
+    });
+    level.unwrap_or(Level::INFO)
 }
 
 /// A line with its speaker: a prefix for people, a field `camera` or `process` for programs.
@@ -84,6 +98,21 @@ mod tests {
             namespace: "default".into(),
             name: "door".into(),
         })
+    }
+
+    #[test]
+    fn a_line_is_as_bad_as_it_says() {
+        for (line, expected) in [
+            ("2026-11-22T04:55:17.1Z  WARN source lost", Level::WARN),
+            ("2026-11-22T04:55:17.1Z ERROR door: no WARN", Level::ERROR),
+            ("2026-11-22T04:55:17.1Z  INFO no ERROR yet", Level::INFO),
+            ("2026-11-22T04:55:17.1Z DEBUG read", Level::DEBUG),
+            ("[71] 2026/11/22 04:55:17.123456 [WRN] slow", Level::WARN),
+            ("[71] 2026/11/22 04:55:17.123456 [FTL] port", Level::ERROR),
+            ("what a library says that knows no levels", Level::INFO),
+        ] {
+            assert_eq!(level(line), expected, "{line}");
+        }
     }
 
     #[test]

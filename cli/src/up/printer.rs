@@ -11,6 +11,8 @@ use crossterm::cursor::MoveToPreviousLine;
 use crossterm::queue;
 use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate};
 use serde_json::Value;
+use streamhub_logging::{is_journal, priority};
+use tracing::Level;
 
 use crate::args::{LogFormat, UpOutput};
 use crate::logging;
@@ -18,7 +20,7 @@ use crate::logging;
 const QUEUE: usize = 1024;
 
 enum Message {
-    Log(String),
+    Log(Level, String),
     Table(Vec<String>),
     Record(String),
     End(SyncSender<()>),
@@ -52,8 +54,8 @@ impl Printer {
     }
 
     /// A log line, without its end.
-    pub fn log(&self, line: String) {
-        self.send(Message::Log(line));
+    pub fn log(&self, level: Level, line: String) {
+        self.send(Message::Log(level, line));
     }
 
     /// The table as it is now; replaces the one shown before.
@@ -87,16 +89,29 @@ fn print(
     lost: &AtomicU64,
 ) -> io::Result<()> {
     let mut out = io::stdout().lock();
+    let to_journal = format == LogFormat::Human
+        && match output {
+            UpOutput::Table => false,
+            UpOutput::Log => is_journal(&io::stdout()),
+            UpOutput::Json => is_journal(&io::stderr()),
+        };
+    let marked = |level: Level, line: String| {
+        if to_journal {
+            priority(level).to_owned() + &line
+        } else {
+            line
+        }
+    };
     let mut table: Vec<String> = Vec::new();
     while let Ok(message) = queue.recv() {
         let missed = lost.swap(0, Ordering::Relaxed);
         let mut lines = Vec::new();
         if missed > 0 {
-            lines.push(apology(missed, format));
+            lines.push(marked(Level::WARN, apology(missed, format)));
         }
         match message {
             Message::End(_done) => return Ok(()),
-            Message::Log(line) => lines.push(line),
+            Message::Log(level, line) => lines.push(marked(level, line)),
             Message::Record(line) => writeln!(out, "{line}")?,
             Message::Table(_) if output != UpOutput::Table => continue,
             Message::Table(new) => {
@@ -191,7 +206,7 @@ mod tests {
             lost: Arc::default(),
         };
         for _ in 0..5 {
-            printer.log("line".into());
+            printer.log(Level::INFO, "line".into());
         }
         assert_eq!(printer.lost.load(Ordering::Relaxed), 4);
         drop(receiver);
