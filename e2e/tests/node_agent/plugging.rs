@@ -1,10 +1,15 @@
 //! A device is plugged in, unplugged and plugged in elsewhere, and its camera follows.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, ensure};
 use streamhub_e2e::FakeCamera;
 
 use crate::fake::Fake;
 use streamhub_e2e::devices::{Device, SOON, camera, has_no_pod, listing, runs_on, show};
+
+/// An idle machine takes 2 to 6 s.
+const SECONDS: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_camera_follows_its_device() -> Result<()> {
@@ -51,16 +56,20 @@ fn a_camera_follows_its_device() -> Result<()> {
     show(cluster, "unplugged")?;
 
     // In the same port, under another number.
+    let begin = Instant::now();
     n1.plug(3, &webcam)?;
     let second = runs_on(cluster, &desk, "n1", &first)?;
+    was_followed_within_seconds(begin, "in its port")?;
     let seen = listing(cluster, &desk)?;
     ensure!(seen.contains(" 81, 3 "), "{seen}");
     ensure!(device.now(cluster)?.path() == "/dev/video3");
     show(cluster, "plugged in again, as another number")?;
 
     n1.unplug(3)?;
+    let begin = Instant::now();
     n2.plug(0, &webcam.at("2-1"))?;
     runs_on(cluster, &desk, "n2", &second)?;
+    was_followed_within_seconds(begin, "at the other node")?;
     let there = Device::only_one_of(cluster, "n2", "Busy")?;
     ensure!(
         there.resource() == device.resource(),
@@ -68,4 +77,11 @@ fn a_camera_follows_its_device() -> Result<()> {
     );
     listing(cluster, &desk)?;
     show(cluster, "plugged into the other node")
+}
+
+fn was_followed_within_seconds(begin: Instant, place: &str) -> Result<()> {
+    let took = begin.elapsed();
+    println!("plugged in {place}: its Camera ran there after {took:.1?}");
+    ensure!(took < SECONDS, "{place} it took {took:?}");
+    Ok(())
 }
