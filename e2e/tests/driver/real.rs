@@ -10,6 +10,9 @@ use streamhub_e2e::devices::{agents_are_ready, forget_devices, install};
 /// Everything is several times slower in there.
 pub const PATIENCE: Duration = Duration::from_mins(6);
 
+/// Where frames are longer in coming, somebody will ask why.
+const SLOW: Duration = Duration::from_mins(1);
+
 /// The one device of the machine, whichever number it has. `vivid` says when the first line was exposed.
 const DESK: &str = "source: {v4l2: {deviceSelector: {node: vm1}, \
      mode: {fourcc: YUYV, width: 320, height: 180, fps: 10}, \
@@ -55,4 +58,31 @@ impl Real {
         let (namespace, name) = (self.namespace.name(), camera.name());
         format!("streamhub.{namespace}.default.frames.{name}.main")
     }
+
+    /// Prints how a camera's pod is and what has troubled it, where its frames took as long as one has to explain.
+    pub fn explain(&self, camera: &Camera, took: Duration) {
+        if took < SLOW {
+            return;
+        }
+        println!(
+            "frames of {camera} took {took:.0?}; its pod: {:?}",
+            camera.pod()
+        );
+        let (namespace, pod) = (camera.namespace(), camera.pod_name());
+        for which in ["--previous=true", "--previous=false"] {
+            let log = ["logs", "-n", namespace, &pod, "--timestamps", which];
+            let said = match self.cluster.kubectl(&log) {
+                Ok(said) => said,
+                Err(error) => format!("{error:#}"),
+            };
+            let troubles = said.lines().filter(|line| !is_news(line));
+            println!("{which}:\n{}", troubles.collect::<Vec<_>>().join("\n"));
+        }
+    }
+}
+
+fn is_news(line: &str) -> bool {
+    ["INFO", "DEBUG", "TRACE"]
+        .iter()
+        .any(|level| line.contains(level))
 }

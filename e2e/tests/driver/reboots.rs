@@ -40,7 +40,9 @@ async fn reboots(number: usize) -> Result<()> {
         let begin = Instant::now();
         vm.reboot()?;
         let booted = begin.elapsed();
-        recording.frames_within(5, PATIENCE).await?;
+        let came = recording.frames_within(5, PATIENCE).await;
+        real.explain(&desk, begin.elapsed());
+        came?;
         let more = failed.so_far()?.len() - before;
         println!(
             "reboot {reboot}: the node is ready after {booted:.0?}, frames come after {:.0?}; {more} failed pods",

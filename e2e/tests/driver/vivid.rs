@@ -36,7 +36,7 @@ async fn frames_of_a_real_driver_reach_nats_and_again_after_a_replug() -> Result
 
     let subject = real.frames_of(&desk);
     let mut frames = Frames::subscribe(cluster, &subject).await?;
-    what_was_asked_for_is_there(vm, &mut frames).await?;
+    what_was_asked_for_is_there(vm, "/dev/video0", &mut frames).await?;
 
     // A kubelet that starts anew finds the container as it was.
     let device = device.now(cluster)?;
@@ -59,18 +59,18 @@ async fn frames_of_a_real_driver_reach_nats_and_again_after_a_replug() -> Result
     let mut frames = Frames::subscribe(cluster, &subject).await?;
     let begin = Instant::now();
     vm.plug()?;
-    frames.next(PATIENCE).await?;
-    println!(
-        "the first frame came {:?} after the device",
-        begin.elapsed()
-    );
+    let first = frames.next(PATIENCE).await;
+    let took = begin.elapsed();
+    real.explain(&desk, took);
+    first?;
+    println!("the first frame came {took:?} after the device");
     let there = device.now(cluster)?;
     ensure!(there.path() == "/dev/video1", "{there:#?}");
     runs_on(cluster, &desk, Vm::NODE, &pod.uid)?;
     let seen = listing(cluster, &desk)?;
     ensure!(seen.contains(" 81, 1 "), "{seen}");
     show(cluster, "plugged in again, as another number")?;
-    frames.next(PATIENCE).await?;
+    what_was_asked_for_is_there(vm, "/dev/video1", &mut frames).await?;
 
     // With a second device the machine's name alone would mean two.
     cluster.kubectl(&["delete", "camera", "-n", namespace.name(), desk.name()])?;
@@ -113,10 +113,10 @@ async fn another_camera_under_its_number_is_not_taken(
     operator.start()
 }
 
-async fn what_was_asked_for_is_there(vm: &Vm, frames: &mut Frames) -> Result<()> {
-    let set = vm.exec("v4l2-ctl -d /dev/video0 -C saturation")?;
+async fn what_was_asked_for_is_there(vm: &Vm, device: &str, frames: &mut Frames) -> Result<()> {
+    let set = vm.exec(&format!("v4l2-ctl -d {device} -C saturation"))?;
     ensure!(set.trim() == "saturation: 40", "{set}");
-    let mode = vm.exec("v4l2-ctl -d /dev/video0 --get-fmt-video --get-parm")?;
+    let mode = vm.exec(&format!("v4l2-ctl -d {device} --get-fmt-video --get-parm"))?;
     ensure!(
         mode.contains("320/180") && mode.contains("'YUYV'") && mode.contains("10.000"),
         "{mode}"
