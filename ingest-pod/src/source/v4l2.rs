@@ -26,7 +26,7 @@ use crate::clock::Cause;
 use crate::fault::Fault;
 use choose::{Mode, Need, Offer, Rate, Wanted};
 use kernel_time::{KernelTime, Stamp, Verdict};
-use silence::Heard;
+use silence::{Heard, Silence};
 
 pub use device::{BUSY as DEVICE_BUSY, busy};
 pub use resolve::{Devices, Given, Promise};
@@ -211,7 +211,8 @@ impl Session {
         let outlet = &attempt.outlet;
         let decoder = self.branch.decoder.as_deref();
         let mut reader = Reader::of_a_driver();
-        let (started, mut checked) = (Instant::now(), Instant::now());
+        let mut checked = Instant::now();
+        let mut silence = Silence::since(checked);
         loop {
             if attempt.stop.is_stopped() {
                 return End::Stopped;
@@ -250,7 +251,7 @@ impl Session {
                 outlet.alive(Some(unit.at));
             }
             outlet.alive(None);
-            if let Some(fault) = stale(spec, &self.arrivals, started) {
+            if let Some(fault) = stale(spec, &self.arrivals, &mut silence) {
                 return End::Failed(fault);
             }
             if checked.elapsed() > NEED_CHECK {
@@ -380,23 +381,22 @@ fn stamp_frames(
     });
 }
 
-fn stale(spec: &V4l2Spec, arrivals: &Arrivals, started: Instant) -> Option<Fault> {
+fn stale(spec: &V4l2Spec, arrivals: &Arrivals, silence: &mut Silence) -> Option<Fault> {
     if let Some(fault) = key_frame::missing(arrivals, &spec.path) {
         return Some(fault);
     }
     let heard = Heard {
-        started,
         newest: arrivals.newest(),
         stirred: arrivals.last_stirred(),
         interval: arrivals.interval().unwrap_or_default(),
     };
-    heard.silent_for(Instant::now()).map(|silence| {
+    silence.look(Instant::now(), heard).map(|lasted| {
         Fault::transient(
             "NoFrames",
             format!(
                 "{}: the device is open and has delivered no frame for {:.1} s",
                 spec.path,
-                silence.as_secs_f64()
+                lasted.as_secs_f64()
             ),
             "plug the camera in again, in a port of its own: USB 2 carries one or two cameras of full size; it is opened anew by itself",
         )

@@ -7,11 +7,13 @@ const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(15);
 /// A device is stale after this, or after three of its frame intervals, whichever is longer (DESIGN §4).
 const STALE_AFTER: Duration = Duration::from_secs(5);
 
+/// What one look counts for at most: looks are a third of this apart. While a process gets nothing of a processor, clocks
+/// run and nothing reads its device; to open that anew would only begin anew, over and over on a machine that is too busy.
+const LONGEST_LOOK: Duration = Duration::from_millis(300);
+
 /// What came of a device so far.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Heard {
-    /// When it was opened.
-    pub started: Instant,
     /// The newest frame that was taken.
     pub newest: Option<Instant>,
     /// The newest one that was left out for its time. It shows that the device sends: to open it anew would only begin
@@ -21,16 +23,40 @@ pub struct Heard {
     pub interval: Duration,
 }
 
-impl Heard {
-    /// For how long nothing came, if that is too long.
-    pub fn silent_for(self, now: Instant) -> Option<Duration> {
-        let limit = match self.newest {
-            None => FIRST_FRAME_WITHIN,
-            Some(_) => STALE_AFTER.max(self.interval * 3),
+/// For how long nothing has come of a device, as far as this process was there to hear it.
+#[derive(Debug, Clone, Copy)]
+pub struct Silence {
+    looked: Instant,
+    last: Option<Instant>,
+    lasts: Duration,
+}
+
+impl Silence {
+    /// From the opening of the device on.
+    pub const fn since(opened: Instant) -> Self {
+        Self {
+            looked: opened,
+            last: None,
+            lasts: Duration::ZERO,
+        }
+    }
+
+    /// Looks again. For how long nothing came, if that is too long.
+    pub fn look(&mut self, now: Instant, heard: Heard) -> Option<Duration> {
+        let passed = now.saturating_duration_since(self.looked);
+        self.looked = now;
+        let last = heard.newest.max(heard.stirred);
+        self.lasts = if last == self.last {
+            self.lasts + passed.min(LONGEST_LOOK)
+        } else {
+            Duration::ZERO
         };
-        let last = self.newest.max(self.stirred).unwrap_or(self.started);
-        let silence = now.saturating_duration_since(last);
-        (silence > limit).then_some(silence)
+        self.last = last;
+        let limit = match heard.newest {
+            None => FIRST_FRAME_WITHIN,
+            Some(_) => STALE_AFTER.max(heard.interval * 3),
+        };
+        (self.lasts > limit).then_some(self.lasts)
     }
 }
 
@@ -38,52 +64,84 @@ impl Heard {
 mod tests {
     use super::*;
 
+    const POLL: Duration = Duration::from_millis(100);
+
+    /// A device and the clock of whoever looks at it.
+    struct Device {
+        silence: Silence,
+        heard: Heard,
+        now: Instant,
+    }
+
+    impl Device {
+        fn opened() -> Self {
+            let now = Instant::now();
+            Self {
+                silence: Silence::since(now),
+                heard: Heard::default(),
+                now,
+            }
+        }
+
+        /// Looks so many times, so far apart; what the last look said.
+        fn look(&mut self, times: u32, apart: Duration) -> Option<Duration> {
+            let mut said = None;
+            for _ in 0..times {
+                self.now += apart;
+                said = self.silence.look(self.now, self.heard);
+            }
+            said
+        }
+
+        fn frame(&mut self) {
+            self.heard.newest = Some(self.now);
+            assert_eq!(self.silence.look(self.now, self.heard), None);
+        }
+    }
+
     const fn secs(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
-    fn opened() -> Heard {
-        Heard {
-            started: Instant::now(),
-            newest: None,
-            stirred: None,
-            interval: Duration::ZERO,
-        }
-    }
-
     #[test]
     fn the_first_frame_has_more_time_than_the_others() {
-        let heard = opened();
-        let at = |seconds| heard.started + secs(seconds);
-        assert_eq!(heard.silent_for(at(15)), None);
-        assert_eq!(heard.silent_for(at(16)), Some(secs(16)));
-        let heard = Heard {
-            newest: Some(at(14)),
-            ..heard
-        };
-        assert_eq!(heard.silent_for(at(19)), None);
-        assert_eq!(heard.silent_for(at(20)), Some(secs(6)));
-        let slow = Heard {
-            interval: secs(4),
-            ..heard
-        };
-        assert_eq!(slow.silent_for(at(26)), None);
-        assert_eq!(slow.silent_for(at(27)), Some(secs(13)));
+        let mut device = Device::opened();
+        assert_eq!(device.look(150, POLL), None);
+        assert_eq!(device.look(10, POLL), Some(secs(16)));
+        device.frame();
+        assert_eq!(device.look(50, POLL), None);
+        assert_eq!(device.look(10, POLL), Some(secs(6)));
+        device.heard.interval = secs(4);
+        assert_eq!(device.look(60, POLL), None);
+        assert_eq!(device.look(10, POLL), Some(secs(13)));
     }
 
     #[test]
     fn a_device_whose_frames_are_left_out_for_their_times_is_not_silent() {
         // One in two seconds: the ninth, from which on arrival counts, comes after more than the first frame's time.
-        let mut heard = opened();
-        let at = |seconds| heard.started + secs(seconds);
+        let mut device = Device::opened();
         for nth in 1..9 {
-            assert_eq!(heard.silent_for(at(nth * 2)), None, "frame {nth}");
-            heard.stirred = Some(at(nth * 2));
+            assert_eq!(device.look(20, POLL), None, "frame {nth}");
+            device.heard.stirred = Some(device.now);
         }
-        assert_eq!(heard.silent_for(at(31)), None);
-        assert_eq!(heard.silent_for(at(32)), Some(secs(16)));
-        heard.newest = Some(at(10));
-        assert_eq!(heard.silent_for(at(21)), None);
-        assert_eq!(heard.silent_for(at(22)), Some(secs(6)));
+        // The look that hears of the last one counts for nothing.
+        assert_eq!(device.look(151, POLL), None);
+        assert_eq!(device.look(10, POLL), Some(secs(16)));
+        device.frame();
+        assert_eq!(device.look(50, POLL), None);
+        assert_eq!(device.look(10, POLL), Some(secs(6)));
+    }
+
+    #[test]
+    fn the_time_in_which_the_process_does_not_run_counts_for_little() {
+        let mut device = Device::opened();
+        // A look every two seconds, then none for an hour.
+        assert_eq!(device.look(40, secs(2)), None);
+        assert_eq!(device.look(1, secs(3600)), None);
+        assert_eq!(device.look(9, secs(2)), None);
+        assert_eq!(device.look(1, secs(2)), Some(Duration::from_millis(15_300)));
+        device.frame();
+        assert_eq!(device.look(16, secs(2)), None);
+        assert_eq!(device.look(1, secs(2)), Some(Duration::from_millis(5100)));
     }
 }
