@@ -260,10 +260,22 @@ pub fn choose(offers: &[Offer], wanted: Wanted<'_>, need: Need) -> Option<Mode> 
     }
 }
 
-/// Two names of one format: drivers call Motion JPEG `MJPG` or `JPEG`.
+/// Two names of one format.
 fn same(a: &str, b: &str) -> bool {
-    let jpeg = |text: &str| matches!(text, "MJPG" | "JPEG" | "PJPG");
-    a == b || (jpeg(a) && jpeg(b))
+    usual(a) == usual(b)
+}
+
+/// Drivers call Motion JPEG by three names, and a format by another one where each plane is in a buffer of its own.
+fn usual(fourcc: &str) -> &str {
+    match fourcc {
+        "JPEG" | "PJPG" => "MJPG",
+        "NM12" => "NV12",
+        "YM12" => "YU12",
+        "NM21" => "NV21",
+        "NM16" => "NV16",
+        "NM61" => "NV61",
+        other => other,
+    }
 }
 
 /// The modes of an offer that could be the best: where it has ranges, their corners that matter.

@@ -221,6 +221,31 @@ fn what_is_written_is_taken_or_nothing() {
 }
 
 #[test]
+fn a_format_goes_by_all_of_its_names() {
+    for (written, offered) in [
+        ("PJPG", "MJPG"),
+        ("NM12", "NV12"),
+        ("YM12", "YU12"),
+        ("NM21", "NV21"),
+        ("NM16", "NV16"),
+        ("NM61", "NV61"),
+    ] {
+        let camera = [offer("YUYV", VGA, &[15]), offer(offered, VGA, &[15])];
+        let wanted = Wanted {
+            fourcc: Some(written),
+            ..Wanted::default()
+        };
+        let mode = choose(&camera, wanted, FIFTEEN);
+        assert_eq!(
+            mode.map(|mode| mode.fourcc),
+            Some(offered),
+            "written {written}"
+        );
+        assert_eq!(choose(&camera[..1], wanted, FIFTEEN), None, "{written}");
+    }
+}
+
+#[test]
 fn ranges_of_sizes_and_rates_are_used_up_to_what_is_needed() {
     let grid = Span {
         min: 32,
