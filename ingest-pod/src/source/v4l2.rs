@@ -12,6 +12,7 @@ mod silence;
 use gst::prelude::*;
 use gstreamer as gst;
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use streamhub_crds::{CaptureMode, ControlName, ControlValue, Dimension, Fourcc, Fps};
@@ -25,6 +26,7 @@ use crate::captured::Captured;
 use crate::clock::Cause;
 use crate::fault::Fault;
 use choose::{Mode, Need, Offer, Rate, Wanted};
+use driver_log::{DriverLog, Said};
 use kernel_time::{KernelTime, Stamp, Verdict};
 use silence::{Heard, Silence};
 
@@ -140,6 +142,7 @@ struct Session {
     codec: String,
     offers: Vec<Offer>,
     mode: Mode,
+    log: Arc<DriverLog>,
     arrivals: Arc<Arrivals>,
     stamps: Stamps,
 }
@@ -149,7 +152,7 @@ impl Session {
         let mut opened = device::open(&spec.path)?;
         device::set_controls(&spec.path, &mut opened, &spec.controls)?;
         let source = make("v4l2src")?;
-        driver_log::listen();
+        let log = Arc::new(DriverLog::of(&source));
         source.set_property("device", &spec.path);
         let internal = |error: &dyn std::fmt::Display| {
             Fault::transient("Internal", error.to_string(), "report this")
@@ -191,7 +194,7 @@ impl Session {
             &arrivals,
             &attempt.outlet,
         )?;
-        stamp_frames(&entry, &source, attempt, &arrivals, &stamps);
+        stamp_frames((&entry, &source, &log), attempt, &arrivals, &stamps);
         tracing::info!(device = spec.path, %mode, "capture mode chosen");
         // What goes wrong here is told in full by the message on the bus.
         let _ = pipeline.set_state(gst::State::Playing);
@@ -202,6 +205,7 @@ impl Session {
             codec: codec_name(&caps),
             offers,
             mode,
+            log,
             arrivals,
             stamps,
         })
@@ -251,7 +255,7 @@ impl Session {
                 outlet.alive(Some(unit.at));
             }
             outlet.alive(None);
-            if let Some(fault) = stale(spec, &self.arrivals, &mut silence) {
+            if let Some(fault) = self.stale(spec, &mut silence) {
                 return End::Failed(fault);
             }
             if checked.elapsed() > NEED_CHECK {
@@ -265,6 +269,38 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// What is wrong with a device that is open and sends nothing.
+    fn stale(&self, spec: &V4l2Spec, silence: &mut Silence) -> Option<Fault> {
+        if let Some(fault) = key_frame::missing(&self.arrivals, &spec.path) {
+            return Some(fault);
+        }
+        let heard = Heard {
+            newest: self.arrivals.newest(),
+            stirred: self.arrivals.last_stirred(),
+            interval: self.arrivals.interval().unwrap_or_default(),
+            truncated: self.log.take(Said::Truncated),
+        };
+        let silent = silence.look(Instant::now(), heard)?;
+        if silent.truncated {
+            return Some(refused(
+                spec,
+                format_args!(
+                    "sends {} in frames that GStreamer drops as too short",
+                    self.mode
+                ),
+            ));
+        }
+        Some(Fault::transient(
+            "NoFrames",
+            format!(
+                "{}: the device is open and has delivered no frame for {:.1} s",
+                spec.path,
+                silent.lasted.as_secs_f64()
+            ),
+            "plug the camera in again, in a port of its own: USB 2 carries one or two cameras of full size; it is opened anew by itself",
+        ))
     }
 
     /// When the frame with this PTS was captured; those before it are forgotten.
@@ -315,8 +351,7 @@ fn parsed(
 
 /// Notes when each frame was captured as it leaves the driver, and holds back those whose time cannot be right.
 fn stamp_frames(
-    pad: &gst::Pad,
-    source: &gst::Element,
+    (pad, source, log): (&gst::Pad, &gst::Element, &Arc<DriverLog>),
     attempt: &Attempt,
     arrivals: &Arc<Arrivals>,
     stamps: &Stamps,
@@ -326,7 +361,7 @@ fn stamp_frames(
         Arc::clone(stamps),
         Arc::clone(&attempt.outlet),
     );
-    let (name, weak) = (source.name().to_string(), source.downgrade());
+    let (log, weak) = (Arc::clone(log), source.downgrade());
     let time = Mutex::new(KernelTime::default());
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let (Some(buffer), Some(source)) = (info.buffer(), weak.upgrade()) else {
@@ -346,7 +381,7 @@ fn stamp_frames(
         let stamp = Stamp {
             arrived,
             age,
-            given_up: driver_log::take_given_up(&name),
+            given_up: log.take(Said::GivenUp),
         };
         let (verdict, told) = time
             .lock()
@@ -381,41 +416,24 @@ fn stamp_frames(
     });
 }
 
-fn stale(spec: &V4l2Spec, arrivals: &Arrivals, silence: &mut Silence) -> Option<Fault> {
-    if let Some(fault) = key_frame::missing(arrivals, &spec.path) {
-        return Some(fault);
-    }
-    let heard = Heard {
-        newest: arrivals.newest(),
-        stirred: arrivals.last_stirred(),
-        interval: arrivals.interval().unwrap_or_default(),
-    };
-    silence.look(Instant::now(), heard).map(|lasted| {
-        Fault::transient(
-            "NoFrames",
-            format!(
-                "{}: the device is open and has delivered no frame for {:.1} s",
-                spec.path,
-                lasted.as_secs_f64()
-            ),
-            "plug the camera in again, in a port of its own: USB 2 carries one or two cameras of full size; it is opened anew by itself",
-        )
-    })
-}
-
 /// Why a running capture ended: whether the device still is there says more than the element's words.
 fn failed(spec: &V4l2Spec, mode: &Mode, error: &gst::glib::Error, debug: &str) -> Fault {
     if let Err(fault) = device::open(&spec.path) {
         return fault;
     }
     if debug.contains("not-negotiated") {
-        return Fault::transient(
-            "ModeRefused",
-            format!("{}: the device offers {mode}, and refuses it", spec.path),
-            "write another mode into spec.source.v4l2.mode",
-        );
+        return refused(spec, format_args!("offers {mode}, and refuses it"));
     }
     classify(spec, error, debug)
+}
+
+/// A mode of which nothing comes, though it is offered.
+fn refused(spec: &V4l2Spec, what: fmt::Arguments<'_>) -> Fault {
+    Fault::transient(
+        "ModeRefused",
+        format!("{}: the device {what}", spec.path),
+        "write another mode into spec.source.v4l2.mode, of another fourcc at best: streamhub devices shows what it has",
+    )
 }
 
 fn classify(spec: &V4l2Spec, error: &gst::glib::Error, debug: &str) -> Fault {

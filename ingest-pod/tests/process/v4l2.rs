@@ -1,103 +1,20 @@
 //! Capture devices, with a real driver: `vivid` and `v4l2loopback` in a virtual machine, the camera's process in it too.
 
+mod guest;
+mod planes;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use streamhub_testkit::vm::{HOST, Vm};
-use streamhub_testkit::{Folder, NatsServer, clip, eventually, free_port, target_bin};
+use streamhub_testkit::{Folder, NatsServer, clip, eventually};
 use streamhub_wire::metadata::CaptureSource;
 use streamhub_wire::status::{CameraState, CameraStatus};
 use streamhub_wire::subscribe::Frame;
 
-use crate::support::{camera, consumer, frames, http_get, next};
-
-/// Everything is several times slower in there.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-const FRAMES: &str = "frames: [{name: main, fps: 10}]";
-
-/// A camera's process in a virtual machine.
-struct Guest {
-    vm: Vm,
-    http: u16,
-}
-
-impl Guest {
-    fn boot() -> Self {
-        let http = free_port().unwrap();
-        let vm = Vm::boot(&[http]).unwrap();
-        Self { vm, http }
-    }
-
-    /// Gives the devices names that stay when their numbers change, as udev does below /dev/v4l/by-id.
-    fn name_devices(&mut self) {
-        self.vm
-            .run(
-                "for device in /sys/class/video4linux/*; do case $(cat $device/name) in \
-                   *vid-cap) ln -sfn /dev/${device##*/} /dev/camera;; \
-                   *vid-out) ln -sfn /dev/${device##*/} /dev/player;; \
-                 esac; done",
-            )
-            .unwrap();
-    }
-
-    /// Writes another document, as a user who edits it.
-    fn edit(&mut self, source: &str) {
-        let document = camera("desk", &format!("{{source: {{v4l2: {source}}}, {FRAMES}}}"));
-        self.vm
-            .run(&format!(
-                "printf '%s' \"{}\" > camera.new && mv camera.new camera.yaml",
-                document.replace('"', "\\\"")
-            ))
-            .unwrap();
-    }
-
-    /// Starts the camera's process: what comes before its command line and behind it.
-    fn start(&mut self, (prefix, more): (&str, &str), nats: &NatsServer) -> u32 {
-        let command = format!(
-            "{prefix} {} {more} --camera /tmp/camera.yaml --nats-url nats://{HOST}:{} --http 0.0.0.0:{} --on-permanent-error stay",
-            env!("CARGO_BIN_EXE_streamhub-ingest"),
-            nats.port(),
-            self.http
-        );
-        self.vm.spawn(&command).unwrap()
-    }
-
-    fn end(&mut self, process: u32) {
-        self.vm
-            .run(&format!(
-                "kill {process}; while kill -0 {process}; do sleep 0.1; done 2> /dev/null; true"
-            ))
-            .unwrap();
-    }
-
-    fn status(&self) -> Option<CameraStatus> {
-        CameraStatus::parse(http_get(self.http, "/status")?.1.as_bytes()).ok()
-    }
-
-    fn wait_for(&self, what: &str, wanted: impl Fn(&CameraStatus) -> bool) -> CameraStatus {
-        eventually(PATIENCE, what, || self.status().filter(&wanted)).unwrap_or_else(|error| {
-            panic!(
-                "{error}; last status {:#?}\n{}",
-                self.status(),
-                self.vm.console()
-            )
-        })
-    }
-
-    fn wait_for_reason(&self, reason: &str) -> CameraStatus {
-        self.wait_for(reason, |status| status.reason == reason)
-    }
-
-    fn wait_ready(&self, url: &str) -> CameraStatus {
-        self.wait_for("ready", |status| {
-            let known = status.source.url == url && status.source.width > 0;
-            status.ready && status.state == CameraState::Streaming && known
-        })
-    }
-}
+use crate::support::{consumer, frames, http_get, next};
+use guest::{Guest, PATIENCE};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_capture_device_is_read_with_the_kernels_time_and_its_faults_are_told() {
@@ -135,9 +52,15 @@ async fn a_capture_device_is_read_with_the_kernels_time_and_its_faults_are_told(
         .unwrap();
     guest.edit("{deviceSelector: {devicePath: /dev/camera}}");
     let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups";
-    guest.start((nobody, ""), &nats);
+    let process = guest.start((nobody, ""), &nats);
     let status = guest.wait_for_reason("DeviceDenied");
     assert!(status.remedy.contains("video"), "{}", status.remedy);
+    guest.end(process);
+
+    planes::a_device_with_several_planes_is_read_unless_its_frames_look_too_short(
+        &mut guest, &nats,
+    )
+    .await;
 }
 
 /// `vivid` says of each frame when its last line would have been exposed, which is after it was delivered.
@@ -257,7 +180,7 @@ async fn a_selector_follows_its_device_to_another_number(guest: &mut Guest, nats
         .wait_for("the device of this machine", found)
         .source
         .url;
-    let listed = listed(guest);
+    let listed = guest.listed();
     assert_eq!(listed.len(), 1, "{listed:?}");
     let device = &listed[0];
     assert_eq!(
@@ -343,17 +266,6 @@ fn a_device_that_was_given_is_opened_if_it_is_the_promised_one(
     let process = guest.start(("", &given(0)), nats);
     guest.wait_ready("v4l2:///dev/camera");
     guest.end(process);
-}
-
-/// What `streamhub devices` says.
-fn listed(guest: &mut Guest) -> Vec<serde_json::Value> {
-    let program = target_bin("streamhub").unwrap();
-    let command = format!("{} devices --output json", program.display());
-    let lines = guest.vm.run(&command).unwrap();
-    let lines = lines.lines().filter(|line| line.starts_with('{'));
-    lines
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
 }
 
 fn what_cannot_be_done_is_said(guest: &mut Guest) {

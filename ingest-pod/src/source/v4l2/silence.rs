@@ -21,6 +21,17 @@ pub struct Heard {
     pub stirred: Option<Instant>,
     /// Mean time between the frames that were taken; nothing before the second.
     pub interval: Duration,
+    /// Whether GStreamer threw one away since the last look, as it was too short.
+    pub truncated: bool,
+}
+
+/// Nothing came, for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Silent {
+    /// For how long.
+    pub lasted: Duration,
+    /// Whether frames came and were thrown away.
+    pub truncated: bool,
 }
 
 /// For how long nothing has come of a device, as far as this process was there to hear it.
@@ -29,6 +40,7 @@ pub struct Silence {
     looked: Instant,
     last: Option<Instant>,
     lasts: Duration,
+    truncated: bool,
 }
 
 impl Silence {
@@ -38,25 +50,32 @@ impl Silence {
             looked: opened,
             last: None,
             lasts: Duration::ZERO,
+            truncated: false,
         }
     }
 
-    /// Looks again. For how long nothing came, if that is too long.
-    pub fn look(&mut self, now: Instant, heard: Heard) -> Option<Duration> {
+    /// Looks again; what there is to say if nothing came for too long.
+    pub fn look(&mut self, now: Instant, heard: Heard) -> Option<Silent> {
         let passed = now.saturating_duration_since(self.looked);
         self.looked = now;
         let last = heard.newest.max(heard.stirred);
-        self.lasts = if last == self.last {
-            self.lasts + passed.min(LONGEST_LOOK)
+        if last == self.last {
+            self.lasts += passed.min(LONGEST_LOOK);
+            self.truncated |= heard.truncated;
         } else {
-            Duration::ZERO
-        };
-        self.last = last;
+            *self = Self {
+                last,
+                ..Self::since(now)
+            };
+        }
         let limit = match heard.newest {
             None => FIRST_FRAME_WITHIN,
             Some(_) => STALE_AFTER.max(heard.interval * 3),
         };
-        (self.lasts > limit).then_some(self.lasts)
+        (self.lasts > limit).then_some(Silent {
+            lasted: self.lasts,
+            truncated: self.truncated,
+        })
     }
 }
 
@@ -90,7 +109,7 @@ mod tests {
                 self.now += apart;
                 said = self.silence.look(self.now, self.heard);
             }
-            said
+            said.map(|silent| silent.lasted)
         }
 
         fn frame(&mut self) {
@@ -143,5 +162,22 @@ mod tests {
         device.frame();
         assert_eq!(device.look(16, secs(2)), None);
         assert_eq!(device.look(1, secs(2)), Some(Duration::from_millis(5100)));
+    }
+
+    #[test]
+    fn frames_that_were_thrown_away_since_the_last_good_one_are_remembered() {
+        let mut device = Device::opened();
+        device.heard.truncated = true;
+        assert_eq!(device.look(1, POLL), None);
+        device.heard.truncated = false;
+        device.look(149, POLL);
+        device.now += POLL;
+        let silent = device.silence.look(device.now, device.heard);
+        assert!(silent.unwrap().truncated);
+        device.frame();
+        device.look(50, POLL);
+        device.now += POLL;
+        let silent = device.silence.look(device.now, device.heard);
+        assert!(!silent.unwrap().truncated);
     }
 }
