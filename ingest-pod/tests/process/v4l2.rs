@@ -20,12 +20,12 @@ use guest::{Guest, PATIENCE};
 async fn a_capture_device_is_read_with_the_kernels_time_and_its_faults_are_told() {
     let nats = NatsServer::start().unwrap();
     let mut guest = Guest::boot();
-    // A camera, and a device that plays video out.
+    // A camera, a device that plays video out, and the one with the metadata of the camera's frames.
     guest
         .vm
         .load(
             "vivid",
-            "n_devs=1 node_types=0x101 input_types=0x00 num_inputs=1 allocators=0",
+            "n_devs=1 node_types=0x20101 input_types=0x00 num_inputs=1 allocators=0",
         )
         .unwrap();
     guest.name_devices();
@@ -170,7 +170,15 @@ async fn a_device_that_is_unplugged_comes_back(guest: &mut Guest, nats: &NatsSer
 }
 
 async fn a_selector_follows_its_device_to_another_number(guest: &mut Guest, nats: &NatsServer) {
-    // Of the driver's two devices only one captures.
+    // Of the driver's three devices only one captures video.
+    let cards = guest
+        .vm
+        .run("cat /sys/class/video4linux/*/name | sort")
+        .unwrap();
+    assert_eq!(
+        cards.trim(),
+        "vivid-000-meta-cap\nvivid-000-vid-cap\nvivid-000-vid-out"
+    );
     guest.edit("{deviceSelector: {node: attic}}");
     let found = |status: &CameraStatus| {
         let named = status.source.url.starts_with("v4l2:///dev/video");
@@ -313,8 +321,12 @@ fn what_cannot_be_done_is_said(guest: &mut Guest) {
         status.message
     );
 
-    guest.edit("{deviceSelector: {devicePath: /dev/player}}");
-    guest.wait_for_reason("NotCaptureDevice");
+    for other in ["/dev/player", "/dev/metadata"] {
+        guest.edit(&format!("{{deviceSelector: {{devicePath: {other}}}}}"));
+        guest.wait_for(other, |status| {
+            status.reason == "NotCaptureDevice" && status.message.contains(other)
+        });
+    }
 
     let other = guest
         .vm

@@ -33,6 +33,7 @@ impl Guest {
                 "for device in /sys/class/video4linux/*; do case $(cat $device/name) in \
                    *vid-cap) ln -sfn /dev/${device##*/} /dev/camera;; \
                    *vid-out) ln -sfn /dev/${device##*/} /dev/player;; \
+                   *meta-cap) ln -sfn /dev/${device##*/} /dev/metadata;; \
                  esac; done",
             )
             .unwrap();
