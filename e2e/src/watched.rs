@@ -18,13 +18,22 @@ pub(crate) struct Watched {
 
 impl Watched {
     /// Begins to watch `objects`, which are arguments of `kubectl get`, and writes down these `fields` of each, in `JSONPath`.
+    /// Some must be there.
     pub(crate) fn begin(cluster: &Cluster, objects: &[&str], fields: &[&str]) -> Result<Self> {
+        let mut watched = Self::spawn(cluster, objects, fields)?;
+        // What is there comes first.
+        watched
+            .process
+            .wait_for_line(MARK, Duration::from_secs(20))?;
+        Ok(watched)
+    }
+
+    /// The same where none need be there; does not wait until it watches.
+    pub(crate) fn spawn(cluster: &Cluster, objects: &[&str], fields: &[&str]) -> Result<Self> {
         let fields: Vec<String> = fields.iter().map(|field| format!("{{{field}}}")).collect();
         let columns = format!("-o=jsonpath={MARK} {}{{\"\\n\"}}", fields.join(" "));
         let arguments = [&["get"][..], objects, &["--watch", columns.as_str()]].concat();
-        let mut process = Proc::spawn("watch", &mut cluster.tool("kubectl", &arguments))?;
-        // What is there comes first.
-        process.wait_for_line(MARK, Duration::from_secs(20))?;
+        let process = Proc::spawn("watch", &mut cluster.tool("kubectl", &arguments))?;
         Ok(Self { process })
     }
 

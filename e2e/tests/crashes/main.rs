@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use streamhub_e2e::{Camera, Cluster, Faults, Installation, Namespace, Operator, Recording, until};
+use streamhub_e2e::{Camera, Cluster, Faults, Installation, MadePods, Namespace, Operator, Recording, until};
 
 use crate::mortal::{Deaths, MOST, Program, Record};
 
@@ -18,12 +18,22 @@ const HUB: &str =
     "{apiVersion: streamhub.dev/v1alpha1, kind: StreamHub, metadata: {name: default}, spec: {}}";
 /// What a user asks for, one after the other: a camera, a change that its pod takes in, and one that takes another pod.
 /// Then it is deleted.
-const LIFE: [&str; 3] = [
+const STEPS: [&str; 3] = [
     "source: {test: {width: 320, height: 240, fps: 5}}, frames: [{name: main, fps: 5}]",
     "source: {test: {width: 320, height: 240, fps: 5}}, frames: [{name: main, fps: 4}]",
     "source: {test: {width: 320, height: 240, fps: 5}}, frames: [{name: main, fps: 4}], \
      pod: {resources: {requests: {memory: 50Mi}}}",
 ];
+
+/// What came of a Camera's life.
+struct Life {
+    /// What was there after each step.
+    seen: Vec<Value>,
+    /// How many pods were made.
+    pods: usize,
+    /// What the operator did.
+    record: Record,
+}
 
 /// The chart with its operator stopped; it is started again when this is dropped.
 struct Stage {
@@ -47,13 +57,14 @@ impl Stage {
         })
     }
 
-    /// The whole life of a Camera; what was there after each step, and what the operator did for it.
-    async fn live(&self, deaths: Deaths) -> Result<(Vec<Value>, Record)> {
+    /// The whole life of a Camera.
+    async fn live(&self, deaths: Deaths) -> Result<Life> {
         let begin = Instant::now();
         let (cluster, namespace) = (self.namespace.cluster(), self.namespace.name());
         let mortal = self.program.run(deaths)?;
+        let mut pods = MadePods::watch(cluster, namespace)?;
         let mut seen = Vec::new();
-        let [first, changes @ ..] = LIFE;
+        let [first, changes @ ..] = STEPS;
         cluster.apply(namespace, HUB)?;
         let camera = Camera::apply(cluster, namespace, "door", first)?;
         let recording = Recording::begin(cluster, &camera).await?;
@@ -62,6 +73,7 @@ impl Stage {
             camera.change(change)?;
             seen.push(settled(cluster, &camera, &recording).await?);
         }
+        let pods = pods.up_to(&camera.pod()?.uid)?.len();
         for object in ["camera/door", "streamhub/default"] {
             cluster.kubectl(&["delete", object, "-n", namespace])?;
         }
@@ -79,13 +91,12 @@ impl Stage {
         recording.has_one_publisher_at_a_time()?;
         let record = mortal.end()?;
         println!(
-            "{deaths:?}: {} writes, {} deaths, {} pods, {:.0?}",
+            "{deaths:?}: {} writes, {} deaths, {pods} pods, {:.0?}",
             record.writes.len(),
             record.deaths,
-            record.count("create", "pods"),
             begin.elapsed()
         );
-        Ok((seen, record))
+        Ok(Life { seen, pods, record })
     }
 }
 
@@ -139,32 +150,32 @@ async fn settled(cluster: &Cluster, camera: &Camera, recording: &Recording) -> R
         "conditions": conditions(&object),
         "hub": conditions(&hub),
     });
-    let uid = part(&object, "/metadata/uid").context("no uid")?;
+    let uid = |object| -> Result<_> {
+        let uid = part(object, "/metadata/uid").context("no uid")?;
+        Ok(uid.as_str().context("no uid")?.to_owned())
+    };
     let text = all
         .to_string()
-        .replace(uid.as_str().context("no uid")?, "UID")
+        .replace(&uid(&object)?, "UID")
+        .replace(&uid(&hub)?, "HUB")
         .replace(&pod.incarnation.to_string(), "INCARNATION");
     Ok(serde_json::from_str(&text)?)
 }
 
-fn same(undisturbed: &(Vec<Value>, Record), now: &(Vec<Value>, Record)) -> Result<()> {
-    for (step, (before, after)) in undisturbed.0.iter().zip(&now.0).enumerate() {
+fn same(undisturbed: &Life, now: &Life) -> Result<()> {
+    for (step, (before, after)) in undisturbed.seen.iter().zip(&now.seen).enumerate() {
         ensure!(
             before == after,
             "after step {step}: {after:#}\ninstead of {before:#}"
         );
     }
-    for (verb, resource) in [("create", "pods"), ("delete", "pods")] {
-        let (before, after) = (
-            undisturbed.1.count(verb, resource),
-            now.1.count(verb, resource),
-        );
-        ensure!(
-            before == after,
-            "{verb} {resource}: {after} times instead of {before}: {:#?}",
-            now.1.writes
-        );
-    }
+    ensure!(
+        undisturbed.pods == now.pods,
+        "{} pods instead of {}: {:#?}",
+        now.pods,
+        undisturbed.pods,
+        now.record.writes
+    );
     Ok(())
 }
 
@@ -177,12 +188,12 @@ async fn an_operator_that_dies_after_each_write_gets_there_all_the_same() -> Res
     let stage = Stage::set(&Cluster::here()?)?;
     let undisturbed = stage.live(Deaths::Never).await?;
     ensure!(
-        undisturbed.1.count("patch", "streamhubs/status") > 0,
+        undisturbed.record.count("patch", "streamhubs/status") > 0,
         "{:#?}",
-        undisturbed.1.writes
+        undisturbed.record.writes
     );
     let disturbed = stage.live(Deaths::AfterEach).await?;
-    let deaths = disturbed.1.deaths;
+    let deaths = disturbed.record.deaths;
     ensure!((4..MOST).contains(&deaths), "it died {deaths} times");
     same(&undisturbed, &disturbed)
 }
@@ -199,7 +210,7 @@ async fn one_death_after_any_write_changes_nothing() -> Result<()> {
     for number in 1.. {
         let disturbed = stage.live(Deaths::After(number)).await?;
         same(&undisturbed, &disturbed).with_context(|| format!("a death after write {number}"))?;
-        if disturbed.1.deaths == 0 {
+        if disturbed.record.deaths == 0 {
             break;
         }
     }
