@@ -14,7 +14,8 @@ start() {
     case $1 in
         containerd)
             launch containerd containerd --config "$disk/containerd.toml"
-            until_true 30 ctr version || die "containerd of $name does not answer"
+            # In an emulated machine it takes its time.
+            until_true 100 ctr version || die "containerd of $name does not answer"
             ;;
         proxy)
             launch proxy "$cluster_bin/kube-proxy" --kubeconfig="$state/pki/proxy.conf" --hostname-override="$name" \
