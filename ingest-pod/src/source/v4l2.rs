@@ -432,7 +432,7 @@ fn refused(spec: &V4l2Spec, what: fmt::Arguments<'_>) -> Fault {
     Fault::transient(
         "ModeRefused",
         format!("{}: the device {what}", spec.path),
-        "write another mode into spec.source.v4l2.mode, of another fourcc at best: streamhub devices shows what it has",
+        "write another mode into spec.source.v4l2.mode, of another fourcc at best: streamhub devices, or kubectl get videodevices -o yaml, shows what it has",
     )
 }
 

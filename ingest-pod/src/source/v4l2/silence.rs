@@ -10,6 +10,10 @@ const STALE_AFTER: Duration = Duration::from_secs(5);
 /// What one look counts for at most: looks are a third of this apart. While a process gets nothing of a processor, clocks
 /// run and nothing reads its device; to open that anew would only begin anew, over and over on a machine that is too busy.
 const LONGEST_LOOK: Duration = Duration::from_millis(300);
+/// By the clock, a device is silent after so many times its limit, however busy the machine is.
+const MOST_TIMES: u32 = 4;
+/// Frames that are thrown away are the reason for a silence if there were some in so much of its end.
+const LATELY: Duration = Duration::from_secs(2);
 
 /// What came of a device so far.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,7 +32,7 @@ pub struct Heard {
 /// Nothing came, for too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Silent {
-    /// For how long.
+    /// For how long, by the clock.
     pub lasted: Duration,
     /// Whether frames came and were thrown away.
     pub truncated: bool,
@@ -37,20 +41,23 @@ pub struct Silent {
 /// For how long nothing has come of a device, as far as this process was there to hear it.
 #[derive(Debug, Clone, Copy)]
 pub struct Silence {
+    begun: Instant,
     looked: Instant,
     last: Option<Instant>,
     lasts: Duration,
-    truncated: bool,
+    /// For how long it had lasted when a frame was thrown away.
+    truncated: Option<Duration>,
 }
 
 impl Silence {
     /// From the opening of the device on.
     pub const fn since(opened: Instant) -> Self {
         Self {
+            begun: opened,
             looked: opened,
             last: None,
             lasts: Duration::ZERO,
-            truncated: false,
+            truncated: None,
         }
     }
 
@@ -61,7 +68,9 @@ impl Silence {
         let last = heard.newest.max(heard.stirred);
         if last == self.last {
             self.lasts += passed.min(LONGEST_LOOK);
-            self.truncated |= heard.truncated;
+            if heard.truncated {
+                self.truncated = Some(self.lasts);
+            }
         } else {
             *self = Self {
                 last,
@@ -72,9 +81,12 @@ impl Silence {
             None => FIRST_FRAME_WITHIN,
             Some(_) => STALE_AFTER.max(heard.interval * 3),
         };
-        (self.lasts > limit).then_some(Silent {
-            lasted: self.lasts,
-            truncated: self.truncated,
+        let lasted = now.saturating_duration_since(self.begun);
+        (self.lasts > limit || lasted > limit * MOST_TIMES).then_some(Silent {
+            lasted,
+            truncated: self
+                .truncated
+                .is_some_and(|then| self.lasts.saturating_sub(then) < LATELY),
         })
     }
 }
@@ -154,30 +166,42 @@ mod tests {
     #[test]
     fn the_time_in_which_the_process_does_not_run_counts_for_little() {
         let mut device = Device::opened();
-        // A look every two seconds, then none for an hour.
-        assert_eq!(device.look(40, secs(2)), None);
-        assert_eq!(device.look(1, secs(3600)), None);
-        assert_eq!(device.look(9, secs(2)), None);
-        assert_eq!(device.look(1, secs(2)), Some(Duration::from_millis(15_300)));
+        // A look a second: each counts for less than a third of it.
+        assert_eq!(device.look(50, secs(1)), None);
+        assert_eq!(device.look(1, secs(1)), Some(secs(51)));
         device.frame();
-        assert_eq!(device.look(16, secs(2)), None);
-        assert_eq!(device.look(1, secs(2)), Some(Duration::from_millis(5100)));
+        assert_eq!(device.look(16, secs(1)), None);
+        assert_eq!(device.look(1, secs(1)), Some(secs(17)));
     }
 
     #[test]
-    fn frames_that_were_thrown_away_since_the_last_good_one_are_remembered() {
+    fn a_machine_that_is_too_busy_for_ever_is_not_waited_for() {
         let mut device = Device::opened();
-        device.heard.truncated = true;
-        assert_eq!(device.look(1, POLL), None);
-        device.heard.truncated = false;
-        device.look(149, POLL);
-        device.now += POLL;
-        let silent = device.silence.look(device.now, device.heard);
-        assert!(silent.unwrap().truncated);
+        assert_eq!(device.look(20, secs(3)), None);
+        assert_eq!(device.look(1, secs(3)), Some(secs(63)));
         device.frame();
-        device.look(50, POLL);
-        device.now += POLL;
-        let silent = device.silence.look(device.now, device.heard);
-        assert!(!silent.unwrap().truncated);
+        assert_eq!(device.look(6, secs(3)), None);
+        assert_eq!(device.look(1, secs(3)), Some(secs(21)));
+    }
+
+    #[test]
+    fn frames_that_are_thrown_away_are_the_reason_if_they_were_to_the_end() {
+        // So many looks, with a frame thrown away before each of the first ones.
+        let reason = |thrown: u32, looks: u32| {
+            let mut device = Device::opened();
+            let mut said = None;
+            for nth in 0..looks {
+                device.heard.truncated = nth < thrown;
+                device.now += POLL;
+                said = device.silence.look(device.now, device.heard);
+            }
+            said.map(|silent| silent.truncated)
+        };
+        assert_eq!(reason(151, 151), Some(true));
+        assert_eq!(reason(140, 151), Some(true));
+        assert_eq!(reason(1, 151), Some(false));
+        assert_eq!(reason(100, 151), Some(false));
+        assert_eq!(reason(0, 151), Some(false));
+        assert_eq!(reason(150, 150), None);
     }
 }
