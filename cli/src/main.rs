@@ -22,6 +22,8 @@ use clap::CommandFactory as _;
 use args::{Cli, Command, FeedbackCommand};
 use client::ClientError;
 use exit::Exit;
+use streamhub_logging::{is_journal, priority};
+use tracing::Level;
 use up::{StateError, UpError};
 
 fn main() -> ExitCode {
@@ -32,7 +34,13 @@ fn main() -> ExitCode {
     match run(place::command_line().command) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("{}: {error:#}", place::invoked_as());
+            let is_read_by_journald = is_journal(&std::io::stderr());
+            let bad = if is_read_by_journald {
+                priority(Level::ERROR)
+            } else {
+                ""
+            };
+            eprintln!("{bad}{}: {error:#}", place::invoked_as());
             exit_of(&error).into()
         }
     }

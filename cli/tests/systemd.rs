@@ -113,6 +113,22 @@ fn journald_is_told_how_bad_a_line_is() {
 }
 
 #[test]
+fn journald_is_told_that_what_kept_it_from_starting_is_an_error() {
+    let output = Command::new("sh")
+        .args(["-c", &JOURNAL.replace("fd/1", "fd/2"), "sh"])
+        .args([
+            env!("CARGO_BIN_EXE_streamhub"),
+            "up",
+            "-f",
+            "/no/such/folder",
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.starts_with("<3>streamhub: "), "{said}");
+}
+
+#[test]
 fn systemd_takes_the_unit() {
     let file = repository().join("manifests/systemd/streamhub.service");
     let unit = std::fs::read_to_string(file).unwrap();
