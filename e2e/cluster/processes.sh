@@ -1,4 +1,5 @@
-# shellcheck shell=bash disable=SC2154 # The processes of a node; whoever sources this has set name, state, disk and cgroup.
+# shellcheck shell=bash disable=SC2154 # The processes of a node; whoever sources this has set name, state, disk and cgroup,
+# and where all takes longer, patience, the seconds that a process may take to answer.
 
 # runc and the shim, which containerd looks for there.
 export PATH=$cluster_debian/usr/bin:$cluster_debian/usr/sbin:$PATH
@@ -14,8 +15,7 @@ start() {
     case $1 in
         containerd)
             launch containerd containerd --config "$disk/containerd.toml"
-            # In an emulated machine it takes its time.
-            until_true 100 ctr version || die "containerd of $name does not answer"
+            until_true "${patience:-30}" ctr version || die "containerd of $name does not answer"
             ;;
         proxy)
             launch proxy "$cluster_bin/kube-proxy" --kubeconfig="$state/pki/proxy.conf" --hostname-override="$name" \

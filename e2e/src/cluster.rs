@@ -17,7 +17,7 @@ use crate::until;
 pub struct Cluster {
     kubeconfig: PathBuf,
     tools: PathBuf,
-    programs: PathBuf,
+    programs: Option<PathBuf>,
 }
 
 impl Cluster {
@@ -27,14 +27,17 @@ impl Cluster {
             (Some(own), _) => own.into(),
             (None, Some(state)) => Path::new(&state).join("pki/admin.conf"),
             (None, None) => bail!(
-                "there is no cluster here: run this as `e2e/cluster/run cargo test -p streamhub-e2e`, or set E2E_KUBECONFIG"
+                "there is no cluster here: run this as `e2e/cluster/run cargo test --workspace --test NAME`, or set E2E_KUBECONFIG"
             ),
         };
         let cache = cache_dir()?.join("cluster");
         Ok(Self {
             kubeconfig,
             tools: cache.join("bin"),
-            programs: cache.join("images/programs"),
+            // A cluster of the user's own has images from elsewhere.
+            programs: env::var_os("E2E_KUBECONFIG")
+                .is_none()
+                .then(|| cache.join("images/programs")),
         })
     }
 
@@ -136,11 +139,9 @@ impl Cluster {
     /// A program of ours as users have it: out of the image that `e2e/images` built; else, for a cluster of the user's own,
     /// the one that cargo built.
     pub(crate) fn program(&self, name: &str) -> Result<PathBuf> {
-        let built = self.programs.join(name);
-        if built.exists() {
-            Ok(built)
-        } else {
-            target_bin(name)
+        match &self.programs {
+            Some(built) => Ok(built.join(name)),
+            None => target_bin(name),
         }
     }
 

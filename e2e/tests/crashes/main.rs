@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use streamhub_e2e::{Camera, Cluster, Faults, Installation, MadePods, Namespace, Operator, Recording, until};
+use streamhub_e2e::{
+    Camera, Cluster, Faults, Installation, MadePods, Namespace, Operator, Recording, until,
+};
 
 use crate::mortal::{Deaths, MOST, Program, Record};
 
@@ -169,9 +171,16 @@ fn same(undisturbed: &Life, now: &Life) -> Result<()> {
             "after step {step}: {after:#}\ninstead of {before:#}"
         );
     }
+    let (created, deleted) = (
+        now.record.count("create", "pods"),
+        now.record.count("delete", "pods"),
+    );
+    // Fewer of both where it died before the answer.
     ensure!(
-        undisturbed.pods == now.pods,
-        "{} pods instead of {}: {:#?}",
+        undisturbed.pods == now.pods
+            && created <= now.pods
+            && deleted <= undisturbed.record.count("delete", "pods"),
+        "{} pods instead of {}, {created} times made, {deleted} times deleted: {:#?}",
         now.pods,
         undisturbed.pods,
         now.record.writes

@@ -84,5 +84,5 @@ impl Real {
 fn is_news(line: &str) -> bool {
     ["INFO", "DEBUG", "TRACE"]
         .iter()
-        .any(|level| line.contains(level))
+        .any(|level| line.contains(&format!("\"level\":\"{level}\"")))
 }
