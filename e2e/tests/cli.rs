@@ -2,18 +2,23 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use streamhub_e2e::{
-    Cluster, Doorway, Faults, Installation, Laptop, Namespace, Operator, SYSTEM, Said,
+    Cluster, Doorway, Faults, Frames, Installation, Laptop, Namespace, Operator, SYSTEM, Said,
 };
 use streamhub_testkit::canary::{PASSWORD, Search};
 use streamhub_testkit::{Testcam, eventually};
 
 const DOOR: &str = "\
 {apiVersion: streamhub.dev/v1alpha1, kind: Camera, metadata: {name: door}, spec: {source: {test: {}}}}
+";
+/// The hub of that camera, where people may click.
+const LISTENS: &str = "\
+{apiVersion: streamhub.dev/v1alpha1, kind: StreamHub, metadata: {name: default},
+ spec: {feedback: {ui: {events: [click], ttl: 1s}}}}
 ";
 /// Each has something else that is wrong with it.
 const ILL: &str = "\
@@ -152,6 +157,35 @@ fn cameras_are_listed_followed_and_photographed_through_the_api_server_alone() -
                 .contains("there is no Camera gate in namespace site"),
         "{nobody:#?}"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feedback_from_a_laptop_is_in_the_frames_that_follow() -> Result<()> {
+    let cluster = Cluster::here()?;
+    let _installation = Installation::share(&cluster, &[])?;
+    let laptop = Laptop::new(&cluster)?;
+    let site = Namespace::create(&cluster, "kitchen")?;
+    cluster.apply(site.name(), &format!("{DOOR}---\n{LISTENS}"))?;
+    wait_ready(&cluster, &site, "door")?;
+    let mut frames =
+        Frames::subscribe(&cluster, "streamhub.kitchen.default.frames.door.main").await?;
+    frames.next(SOON).await?;
+
+    let send = ["feedback", "send", "ui", "click", r#"{"at": [3, 4]}"#];
+    let said = laptop.streamhub(&[&send[..], &["--camera", "door", "-n", "kitchen"]].concat())?;
+    ensure!(said.code == 0, "{said:#?}");
+    let end = Instant::now() + SOON;
+    // It is in the frames of one second, and then gone.
+    for held in [true, false] {
+        loop {
+            let events = frames.next(SOON).await?.metadata["events"].clone();
+            if held == (events["ui"]["click"]["at"] == json!([3, 4])) {
+                break;
+            }
+            ensure!(Instant::now() < end, "held: {held}, {events}");
+        }
+    }
     Ok(())
 }
 

@@ -1,11 +1,13 @@
 //! The path of somebody who has a cluster and never saw Stream Hub: install, five lines, frames.
 
+use std::collections::HashSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use streamhub_e2e::{Cluster, Faults, Frames, Installation, Namespace, PlainInstallation};
-use streamhub_testkit::repository;
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::json;
+use streamhub_e2e::{Cluster, Faults, Films, Frames, Installation, Namespace, PlainInstallation};
+use streamhub_testkit::{cache_dir, repository};
 
 const CAMERA: &str = "\
 apiVersion: streamhub.dev/v1alpha1
@@ -13,30 +15,6 @@ kind: Camera
 metadata: {name: door}
 spec: {source: {test: {}}}
 ";
-
-/// A module that says once what it sees. Its image is the camera's, which has our command line.
-const MODULE: &str = r#"
-apiVersion: batch/v1
-kind: Job
-metadata: {name: perception}
-spec:
-  backoffLimit: 0
-  template:
-    spec:
-      restartPolicy: Never
-      automountServiceAccountToken: false
-      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
-      containers:
-        - name: module
-          image: IMAGE
-          command: [streamhub, feedback, send, perception, spatial_object, '{"objects": [{"id": 3, "label": "person"}]}']
-          args:
-            - --camera=entrance
-            - --prefix=streamhub.NAMESPACE.lobby
-            - --url=nats://streamhub-nats.streamhub-system:4222
-          securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
-"#;
-
 #[tokio::test]
 async fn helm_install_and_five_lines_in_another_namespace_give_frames() -> Result<()> {
     let cluster = Cluster::here()?;
@@ -99,56 +77,84 @@ async fn an_uninstall_leaves_cameras_and_pods_and_a_reinstall_adopts_them() -> R
     Ok(())
 }
 
-/// The sample of a hub with feedback, and a module in a pod beside its camera.
-#[tokio::test]
-async fn what_a_module_in_a_pod_says_is_in_the_frames_that_follow() -> Result<()> {
+/// The samples of a hub with feedback and of a module in a pod, which is the example of `clients/examples`.
+// Frames come in while kubectl is waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn people_that_a_module_in_a_pod_finds_are_in_the_frames_that_follow() -> Result<()> {
+    // The film and the module's image are on this machine.
+    let Some(faults) = Faults::here() else {
+        return Ok(());
+    };
     let cluster = Cluster::here()?;
+    faults.load_image(&cache_dir()?.join("cluster/images/examples/detect-people.tar"))?;
     let _installation = Installation::share(&cluster, &[])?;
     let mall = Namespace::create(&cluster, "mall")?;
-    let sample = fs::read_to_string(repository().join("manifests/cluster/hub-with-feedback.yaml"))?;
+    let _films = Films::claim(&mall)?;
+    let hub = sample("hub-with-feedback.yaml")?;
     let camera = "rtsp: {url: rtsp://10.0.0.7/stream1}";
-    ensure!(sample.contains(camera), "the sample has another camera");
-    cluster.apply(mall.name(), &sample.replace(camera, "test: {}"))?;
+    ensure!(hub.contains(camera), "the sample has another camera");
+    let film = "file: {uri: footage/vtest.avi, claimName: films}";
+    cluster.apply(mall.name(), &hub.replace(camera, film))?;
     is_ready(&cluster, mall.name(), "entrance")?;
 
     let subject = "streamhub.mall.lobby.frames.entrance.main";
     let mut frames = Frames::subscribe(&cluster, subject).await?;
-    let before = frames.next(Duration::from_secs(10)).await?;
-    let nothing = serde_json::json!({"analytics": {}, "perception": {}, "ui": {}});
-    ensure!(before.metadata["events"] == nothing, "{}", before.metadata);
+    let before = frames.next(Duration::from_secs(10)).await?.metadata;
+    let nothing = json!({"analytics": {}, "perception": {}, "ui": {}});
+    ensure!(before["events"] == nothing, "{before}");
 
-    let image = "-o=jsonpath={.spec.containers[0].image}";
-    let image = cluster.kubectl(&["get", "pod", "cam-entrance", "-n", mall.name(), image])?;
-    let module = MODULE
-        .replace("IMAGE", &image)
-        .replace("NAMESPACE", mall.name());
-    cluster.apply(mall.name(), &module)?;
-    // It holds for a second, fifteen frames; then it is gone again.
-    let end = Instant::now() + Duration::from_mins(1);
-    let mut said = None;
-    loop {
-        let frame = frames.next(Duration::from_secs(10)).await?;
-        let found = &frame.metadata["events"]["perception"]["spatial_object"];
-        match (&said, found.is_null()) {
-            (None, false) => said = Some(found.clone()),
-            (Some(_), true) => break,
-            _ => {}
+    let begin = Instant::now();
+    cluster.apply(mall.name(), &sample("detect-people.yaml")?)?;
+    let mut ids = HashSet::from([before["frame_id"].as_u64()]);
+    let (frame, found) = loop {
+        let frame = frames.next(Duration::from_secs(10)).await?.metadata;
+        let found = frame["events"]["perception"]["spatial_object"].clone();
+        if found["objects"] != json!([]) && !found.is_null() {
+            break (frame, found);
         }
+        ids.insert(frame["frame_id"].as_u64());
         ensure!(
-            Instant::now() < end,
-            "the module was heard as {said:?}: {}",
+            begin.elapsed() < Duration::from_mins(2),
+            "nobody was found; the last frame has {}: {}",
+            frame["events"],
             cluster.kubectl(&[
                 "describe",
                 "pods",
                 "-n",
                 mall.name(),
-                "-l=job-name=perception"
+                "-l=app.kubernetes.io/name=detect-people"
             ])?
         );
+    };
+    println!("after {:?}: {found}", begin.elapsed());
+    ensure!(ids.contains(&found["frame_id"].as_u64()), "{found}");
+    ensure!(found["frame_id"].as_u64() < frame["frame_id"].as_u64());
+    for object in found["objects"].as_array().context("no objects")? {
+        ensure!(object["label"] == "person", "{object}");
+        let sides: Vec<f64> = serde_json::from_value(object["box"].clone())?;
+        let [x, y, width, height] = sides[..] else {
+            bail!("a box has four sides: {object}");
+        };
+        // A box may reach over the picture's edge; the person in its middle may not.
+        let inside = |middle: f64, side: &str| {
+            middle > 0.0 && found[side].as_f64().is_some_and(|side| middle < side)
+        };
+        ensure!(
+            inside(x + width / 2.0, "width") && inside(y + height / 2.0, "height"),
+            "{object} is not in {found}"
+        );
     }
-    let said = said.unwrap_or_default();
-    println!("perception.spatial_object: {said}");
-    ensure!(said["objects"][0]["label"] == "person", "{said}");
+
+    // What it said last holds for a second; then it is gone.
+    let delete = ["delete", "deployment", "detect-people", "-n", mall.name()];
+    cluster.kubectl(&[&delete[..], &["--cascade=foreground", "--timeout=60s"]].concat())?;
+    let end = Instant::now() + Duration::from_mins(1);
+    while frames.next(Duration::from_secs(10)).await?.metadata["events"] != nothing {
+        ensure!(
+            Instant::now() < end,
+            "what a module said outlives it for long"
+        );
+    }
     Ok(())
 }
 
@@ -169,6 +175,11 @@ async fn the_plain_manifest_gives_frames_too() -> Result<()> {
     frames.next(Duration::from_secs(20)).await?;
     drop(frames);
     plain.delete()
+}
+
+fn sample(name: &str) -> Result<String> {
+    let path = repository().join("manifests/cluster").join(name);
+    fs::read_to_string(&path).with_context(|| path.display().to_string())
 }
 
 fn is_ready(cluster: &Cluster, namespace: &str, camera: &str) -> Result<()> {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use streamhub_e2e::{Cluster, Doorway, Faults, Frames, Installation, Namespace};
-use streamhub_testkit::{Testcam, cache_dir};
+use streamhub_e2e::{Cluster, Doorway, Faults, Films, Frames, Installation, Namespace};
+use streamhub_testkit::Testcam;
 
 /// Films of each container and codec, by camera.
 const FILMS: [(&str, &str); 6] = [
@@ -22,24 +22,6 @@ const STREAMS: [(&str, &str); 3] = [
     ("rtsp-mjpeg", "mjpeg:640x360@25"),
 ];
 
-/// A volume with the films, and a claim on it.
-const VOLUME: &str = r#"
-apiVersion: v1
-kind: PersistentVolume
-metadata: {name: e2e-films}
-spec:
-  capacity: {storage: 1Gi}
-  accessModes: [ReadOnlyMany]
-  storageClassName: ""
-  claimRef: {namespace: sources, name: films}
-  hostPath: {path: "FOLDER"}
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: films}
-spec: {accessModes: [ReadOnlyMany], storageClassName: "", volumeName: e2e-films, resources: {requests: {storage: 1Gi}}}
-"#;
-
 // The doorway works while kubectl is waited for.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_from_a_claim_and_rtsp_cameras_of_every_codec_give_frames() -> Result<()> {
@@ -50,6 +32,7 @@ async fn files_from_a_claim_and_rtsp_cameras_of_every_codec_give_frames() -> Res
     let cluster = Cluster::here()?;
     let _installation = Installation::install(&cluster, &[])?;
     let namespace = Namespace::create(&cluster, "sources")?;
+    let _films = Films::claim(&namespace)?;
     let mut options = Testcam::options();
     for (name, form) in STREAMS {
         options = options.test_picture(&format!("/{name}"), form);
@@ -57,7 +40,7 @@ async fn files_from_a_claim_and_rtsp_cameras_of_every_codec_give_frames() -> Res
     let testcam = options.start()?;
     let doorway = Doorway::to(testcam.port()).await?;
 
-    let mut documents = VOLUME.replace("FOLDER", &cache_dir()?.to_string_lossy());
+    let mut documents = String::new();
     let mut camera = |name: &str, source: &str| {
         writeln!(
             documents,
@@ -98,6 +81,5 @@ async fn files_from_a_claim_and_rtsp_cameras_of_every_codec_give_frames() -> Res
         let frame = frames.next(Duration::from_secs(20)).await.context(name)?;
         ensure!(frame.metadata["width"] == 320, "{name}: {}", frame.metadata);
     }
-    cluster.kubectl(&["delete", "persistentvolume", "e2e-films", "--wait=false"])?;
     Ok(())
 }
