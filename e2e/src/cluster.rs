@@ -4,9 +4,10 @@ use std::env;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 use streamhub_testkit::{Proc, cache_dir, target_bin};
 
@@ -174,10 +175,13 @@ pub(crate) fn finish(command: &mut Command, input: &str) -> Result<String> {
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("can't run {}", command.get_program().display()))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(input.as_bytes())?;
-    }
-    let output = child.wait_with_output()?;
+    let stdin = child.stdin.take();
+    // At the same time: a program that answers while it reads would wait for us to read, and we for it.
+    let (output, written) = thread::scope(|scope| {
+        let writer = scope.spawn(|| stdin.map(|mut stdin| stdin.write_all(input.as_bytes())));
+        (child.wait_with_output(), writer.join())
+    });
+    let output = output?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         bail!(
@@ -186,5 +190,19 @@ pub(crate) fn finish(command: &mut Command, input: &str) -> Result<String> {
             String::from_utf8_lossy(&output.stderr)
         );
     }
+    written
+        .map_err(|_| anyhow!("writing to {command:?} broke off"))?
+        .transpose()?;
     Ok(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_answers_while_it_reads_is_not_waited_for_forever() {
+        let input = "a line\n".repeat(100_000);
+        assert_eq!(finish(&mut Command::new("cat"), &input).unwrap(), input);
+    }
 }

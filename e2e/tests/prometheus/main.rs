@@ -254,7 +254,7 @@ async fn every_query_finds_something_and_alerts_fire_and_cease() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "half an hour"]
+#[ignore = "forty minutes"]
 async fn alerts_as_they_are_shipped_fire_and_cease() -> Result<()> {
     alerts_and_queries(Pace::Shipped).await
 }
