@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 
 use crate::{Cluster, SYSTEM};
 
@@ -62,6 +63,29 @@ impl Operator {
         self.cluster
             .kubectl(&["scale", "-n", SYSTEM, deployment, &replicas])
             .map(drop)
+    }
+
+    /// What the chart has set in its environment, but for what Kubernetes fills in.
+    pub fn settings(&self) -> Result<Vec<(String, String)>> {
+        let deployment = ["deployment", "streamhub-operator", "-n", SYSTEM];
+        let deployment = self.cluster.get(&deployment)?;
+        let variables = deployment.pointer("/spec/template/spec/containers/0/env");
+        let variables = variables.and_then(Value::as_array).context("no env")?;
+        let pair = |variable: &Value| {
+            let text = |name: &str| Some(variable.get(name)?.as_str()?.to_owned());
+            Some((text("name")?, text("value")?))
+        };
+        Ok(variables.iter().filter_map(pair).collect())
+    }
+
+    /// The image of the cameras' pods, which also has our command line and a NATS server. Pods that a test makes itself take
+    /// it, as the nodes find it wherever the chart's values say that images are.
+    pub fn ingest_image(&self) -> Result<String> {
+        let mut settings = self.settings()?.into_iter();
+        let image = settings.find(|(name, _)| name == "STREAMHUB_INGEST_IMAGE");
+        image
+            .map(|(_, image)| image)
+            .context("the operator was told of no image for the cameras' pods")
     }
 
     /// The value of a metric, all labels of it together that have this text in them; 0 where there is none yet.

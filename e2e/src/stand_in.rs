@@ -3,11 +3,10 @@
 use std::fs;
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
-use serde_json::Value;
+use anyhow::Result;
 use streamhub_testkit::{Folder, Proc};
 
-use crate::{Cluster, SYSTEM};
+use crate::{Cluster, Operator, SYSTEM};
 
 /// The program of the chart's image, its settings, and a way to the API server.
 #[derive(Debug)]
@@ -22,19 +21,11 @@ pub struct StandIn {
 impl StandIn {
     /// Of the chart that is installed, whose own operator must have been stopped before this one starts.
     pub fn new(cluster: &Cluster, name: &'static str, kubeconfig: &str) -> Result<Self> {
-        let deployment = cluster.get(&["deployment", "streamhub-operator", "-n", SYSTEM])?;
-        let variables = deployment.pointer("/spec/template/spec/containers/0/env");
-        let variables = variables.and_then(Value::as_array).context("no env")?;
-        // Those that have a value of their own.
-        let pair = |variable: &Value| {
-            let text = |name: &str| Some(variable.get(name)?.as_str()?.to_owned());
-            Some((text("name")?, text("value")?))
-        };
         let folder = Folder::new()?;
         fs::write(folder.path().join("config"), kubeconfig)?;
         Ok(Self {
             cluster: cluster.clone(),
-            environment: variables.iter().filter_map(pair).collect(),
+            environment: Operator::of(cluster).settings()?,
             name,
             folder,
         })

@@ -262,7 +262,7 @@ fn the_doctor_says_what_is_wrong_with_a_camera_a_hub_and_the_installation() -> R
 const OTHERS: &str = "0tH3rS+k9/Zq%u2=Xw~7";
 
 /// A camera with a login, a Secret with it, and somebody's pod that holds another camera's name and a password of its own.
-fn guarded(address: &str) -> String {
+fn guarded(address: &str, image: &str) -> String {
     format!(
         r#"
 apiVersion: v1
@@ -282,7 +282,7 @@ spec:
   securityContext: {{runAsNonRoot: true, runAsUser: 1000, seccompProfile: {{type: RuntimeDefault}}}}
   containers:
     - name: nats
-      image: docker.io/library/nats:2.15.1-alpine
+      image: {image}
       command: [nats-server]
       env: [{{name: OTHERS_PASSWORD, value: "{OTHERS}"}}]
       securityContext: {{allowPrivilegeEscalation: false, capabilities: {{drop: [ALL]}}}}
@@ -309,7 +309,9 @@ async fn a_bundle_tells_all_but_secrets() -> Result<()> {
     let options = Testcam::options().test_picture("/a", "h264:640x360@15");
     let testcam = options.digest("viewer", PASSWORD).start()?;
     let doorway = Doorway::to(testcam.port()).await?;
-    cluster.apply(site.name(), &guarded(&doorway.address().to_string()))?;
+    let address = doorway.address().to_string();
+    let image = Operator::of(&cluster).ingest_image()?;
+    cluster.apply(site.name(), &guarded(&address, &image))?;
     wait_ready(&cluster, &site, "guarded")?;
     finds(&laptop, &["taken", "-n", "vault"], &["NameTaken"])?;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use streamhub_e2e::{Cluster, Namespace};
+use streamhub_e2e::{Cluster, Installation, Namespace, Operator};
 use streamhub_testkit::eventually;
 
 const HUB: &str = "\
@@ -25,7 +25,7 @@ spec:
   volumes: [{name: cameras, configMap: {name: cameras}}, {name: tmp, emptyDir: {}}]
   containers:
     - name: hub
-      image: docker.io/streamhub/ingest:0.1.0
+      image: IMAGE
       command: [streamhub, up, -f, /cameras, --state-dir, /tmp/state]
       volumeMounts: [{name: cameras, mountPath: /cameras}, {name: tmp, mountPath: /tmp}]
       securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
@@ -39,8 +39,12 @@ const PLUGINS: &str = "GST_DEBUG=GST_REGISTRY:4 timeout 3 streamhub-ingest --cam
 #[test]
 fn one_container_is_a_whole_hub() -> Result<()> {
     let cluster = Cluster::here()?;
+    // Only to learn where this cluster finds the image.
+    let installation = Installation::share(&cluster, &[])?;
+    let image = Operator::of(&cluster).ingest_image()?;
+    drop(installation);
     let namespace = Namespace::create(&cluster, "alone")?;
-    cluster.apply(namespace.name(), HUB)?;
+    cluster.apply(namespace.name(), &HUB.replace("IMAGE", &image))?;
     let shell = ["exec", "-n", namespace.name(), "hub", "--", "sh", "-c"];
     let ask = [&shell[..], &[SNAPSHOT]].concat();
     let bytes: u64 = eventually(Duration::from_mins(1), "a picture", || {

@@ -1,7 +1,7 @@
 //! The API server takes no pod, or another pod has its name.
 
 use anyhow::{Result, ensure};
-use streamhub_e2e::{Camera, Cluster, Namespace, not_run, until};
+use streamhub_e2e::{Camera, Cluster, Namespace, Operator, not_run, until};
 
 use crate::support::{SOON, TEST_PICTURE, share};
 
@@ -49,18 +49,23 @@ metadata: {name: e2e-no-pods}
 spec: {policyName: e2e-no-pods, validationActions: [Deny]}
 "#;
 
-const FOREIGN: &str = "
+/// Somebody's pod that has the name of a camera's.
+fn foreign(image: &str) -> String {
+    format!(
+        "
 apiVersion: v1
 kind: Pod
-metadata: {name: cam-door}
+metadata: {{name: cam-door}}
 spec:
-  securityContext: {runAsNonRoot: true, runAsUser: 1000, seccompProfile: {type: RuntimeDefault}}
+  securityContext: {{runAsNonRoot: true, runAsUser: 1000, seccompProfile: {{type: RuntimeDefault}}}}
   containers:
     - name: other
-      image: docker.io/library/nats:2.15.1-alpine
+      image: {image}
       command: [nats-server]
-      securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
-";
+      securityContext: {{allowPrivilegeEscalation: false, capabilities: {{drop: [ALL]}}}}
+"
+    )
+}
 
 #[test]
 fn a_quota_is_told_in_the_servers_words_and_waited_for() -> Result<()> {
@@ -139,7 +144,8 @@ fn a_foreign_pod_of_the_name_is_never_touched() -> Result<()> {
         let path = "-o=jsonpath={.metadata.uid} {.metadata.labels} {.metadata.deletionTimestamp}";
         cluster.kubectl(&["get", "pod", "cam-door", "-n", namespace.name(), path])
     };
-    cluster.apply(namespace.name(), FOREIGN)?;
+    let image = Operator::of(&cluster).ingest_image()?;
+    cluster.apply(namespace.name(), &foreign(&image))?;
     let before = uid(&cluster)?;
 
     let camera = Camera::apply(&cluster, namespace.name(), "door", TEST_PICTURE)?;
@@ -173,9 +179,11 @@ impl Policies {
             kind,
             name,
         };
+        // It is only asked about, and its image is never pulled.
+        let pod = foreign("none");
         until(SOON, || {
             ensure!(
-                cluster.would_take(namespace.name(), FOREIGN).is_err(),
+                cluster.would_take(namespace.name(), &pod).is_err(),
                 "{name} is not enforced"
             );
             Ok(())
