@@ -31,13 +31,18 @@ pub struct CameraPod {
 impl Camera {
     /// Applies a Camera with this `spec`, the inside of braces in YAML.
     pub fn apply(cluster: &Cluster, namespace: &str, name: &str, spec: &str) -> Result<Self> {
-        let camera = Self {
+        let camera = Self::of(cluster, namespace, name);
+        camera.change(spec)?;
+        Ok(camera)
+    }
+
+    /// One that is there already.
+    pub fn of(cluster: &Cluster, namespace: &str, name: &str) -> Self {
+        Self {
             cluster: cluster.clone(),
             namespace: namespace.to_owned(),
             name: name.to_owned(),
-        };
-        camera.change(spec)?;
-        Ok(camera)
+        }
     }
 
     /// Applies another `spec`.
