@@ -13,7 +13,7 @@ use streamhub_e2e::{Audit, Cluster, Operator, SYSTEM, StandIn, Write};
 use streamhub_testkit::Proc;
 
 /// Far more deaths than any life has writes.
-pub const MOST: usize = 60;
+pub const MOST: usize = 200;
 
 /// When it dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
