@@ -1,6 +1,7 @@
 //! The operator dies after each of its writes, and all ends as if it had lived: the same pods, the same status, and never
 //! two that publish.
 
+mod lost_node;
 mod mortal;
 
 use std::sync::Arc;
@@ -46,13 +47,13 @@ struct Stage {
 }
 
 impl Stage {
-    fn set(cluster: &Cluster) -> Result<Self> {
-        let installation = Installation::install(cluster, &[])?;
+    fn set(cluster: &Cluster, values: &[&str]) -> Result<Self> {
+        let installation = Installation::install(cluster, values)?;
         let operator = Operator::of(cluster);
         let namespace = Namespace::create(cluster, "mortal")?;
         operator.stop()?;
         Ok(Self {
-            program: Arc::new(Program::of(cluster)?),
+            program: Arc::new(Program::of(&namespace)?),
             namespace,
             operator,
             _installation: installation,
@@ -194,7 +195,7 @@ async fn an_operator_that_dies_after_each_write_gets_there_all_the_same() -> Res
     if Faults::here().is_none() {
         return Ok(());
     }
-    let stage = Stage::set(&Cluster::here()?)?;
+    let stage = Stage::set(&Cluster::here()?, &[])?;
     let undisturbed = stage.live(Deaths::Never).await?;
     ensure!(
         undisturbed.record.count("patch", "streamhubs/status") > 0,
@@ -214,7 +215,7 @@ async fn one_death_after_any_write_changes_nothing() -> Result<()> {
     if Faults::here().is_none() {
         return Ok(());
     }
-    let stage = Stage::set(&Cluster::here()?)?;
+    let stage = Stage::set(&Cluster::here()?, &[])?;
     let undisturbed = stage.live(Deaths::Never).await?;
     for number in 1.. {
         let disturbed = stage.live(Deaths::After(number)).await?;

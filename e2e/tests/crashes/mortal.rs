@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::{Value, json};
-use streamhub_e2e::{Audit, Cluster, Operator, SYSTEM, StandIn, Write};
+use streamhub_e2e::{Audit, Namespace, Operator, SYSTEM, StandIn, Write};
 use streamhub_testkit::Proc;
 
 /// Far more deaths than any life has writes.
 pub const MOST: usize = 200;
+
+/// What the audit log has of a request whose client left before the answer.
+const LEFT: u64 = 504;
 
 /// When it dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +32,10 @@ pub enum Deaths {
 /// What it did.
 #[derive(Debug)]
 pub struct Record {
-    /// Its writes that the API server took, in their order.
+    /// Its writes in the test's namespace that the API server took, in their order.
     pub writes: Vec<Write>,
+    /// Those that it died after, or within: the API server may have done these or not.
+    pub fatal: Vec<Write>,
     /// How often it died.
     pub deaths: usize,
 }
@@ -41,27 +46,41 @@ impl Record {
         let same = |write: &&Write| write.verb == verb && write.resource == resource;
         self.writes.iter().filter(same).count()
     }
+
+    /// Whether it died after a write of this kind, or within.
+    pub fn died_of(&self, verb: &str, resource: &str) -> bool {
+        let same = |write: &Write| write.verb == verb && write.resource == resource;
+        self.fatal.iter().any(same)
+    }
 }
 
 /// The operator of the chart in a process of its own, with the account and the settings of its pod.
-pub struct Program(StandIn);
+pub struct Program {
+    stand_in: StandIn,
+    /// How its writes in the test's namespace begin. What an earlier test has left is none of this one's.
+    here: String,
+}
 
 impl Program {
     /// The one of the chart must have been stopped.
-    pub fn of(cluster: &Cluster) -> Result<Self> {
+    pub fn of(namespace: &Namespace) -> Result<Self> {
+        let cluster = namespace.cluster();
         let account = ["create", "token", "streamhub-operator", "-n", SYSTEM];
         let token = cluster.kubectl(&account)?;
         let config = cluster.kubectl(&["config", "view", "--raw", "--flatten", "-o=json"])?;
         let mut config: Value = serde_json::from_str(&config)?;
         let user = config.pointer_mut("/users/0/user").context("no user")?;
         *user = json!({"token": token.trim()});
-        StandIn::new(cluster, "mortal", &config.to_string()).map(Self)
+        Ok(Self {
+            stand_in: StandIn::new(cluster, "mortal", &config.to_string())?,
+            here: format!("{}/", namespace.name()),
+        })
     }
 
     /// Starts it, and sees to it that it dies as it should.
     pub fn run(self: &Arc<Self>, deaths: Deaths) -> Result<Mortal> {
         let log = Audit::from_now()?.context("no audit log")?;
-        let first = self.0.start()?;
+        let first = self.stand_in.start()?;
         let stop = Arc::new(AtomicBool::new(false));
         let keeper = thread::spawn({
             let (program, stop) = (Arc::clone(self), Arc::clone(&stop));
@@ -107,12 +126,20 @@ fn keep(
 ) -> Result<Record> {
     let mut record = Record {
         writes: Vec::new(),
+        fatal: Vec::new(),
         deaths: 0,
     };
     let mut read = |record: &mut Record| -> Result<()> {
-        let new = log.new_writes_by(Operator::USER)?.into_iter();
-        let taken = new.filter(|write| (200..300).contains(&write.code));
-        record.writes.extend(taken);
+        for write in log.new_writes_by(Operator::USER)? {
+            if !write.object.starts_with(&program.here) {
+                continue;
+            }
+            match write.code {
+                200..300 => record.writes.push(write),
+                LEFT => record.fatal.push(write),
+                _ => {}
+            }
+        }
         Ok(())
     };
     let mut at_death = 0;
@@ -129,13 +156,15 @@ fn keep(
             }
         };
         if dies {
+            let since = record.writes.iter().skip(at_death).cloned();
+            record.fatal.extend(since);
+            record.deaths += 1;
             process.kill()?;
             // What it did with its last breath.
             read(&mut record)?;
             at_death = record.writes.len();
             last_words = record.writes.last().cloned();
-            record.deaths += 1;
-            process = program.0.start()?;
+            process = program.stand_in.start()?;
         } else if stop.load(Ordering::Relaxed) {
             process.terminate(Duration::from_secs(10))?;
             return Ok(record);

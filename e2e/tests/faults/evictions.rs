@@ -2,9 +2,9 @@
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use streamhub_e2e::{Cluster, Faults, Namespace};
+use streamhub_e2e::{Cluster, Cordoned, Faults, Namespace};
 
-use crate::support::{Cordoned, Streaming, install, share};
+use crate::support::{Streaming, install, share};
 
 /// No `--force`, no `--delete-emptydir-data`, no wait for a disruption budget.
 #[tokio::test(flavor = "multi_thread")]

@@ -4,9 +4,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use streamhub_e2e::{Camera, Cluster, Faults, Namespace, Recording};
+use streamhub_e2e::{Camera, Cluster, Cordoned, Faults, Namespace, Recording};
 
-use crate::support::{Cordoned, SOON, Streaming, install};
+use crate::support::{SOON, Streaming, install};
 
 /// A power cut. Kubernetes alone would leave the pod where it was for five minutes and longer.
 #[tokio::test(flavor = "multi_thread")]

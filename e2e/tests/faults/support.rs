@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use streamhub_e2e::{Camera, CameraPod, Cluster, Faults, Installation, Recording};
+use streamhub_e2e::{Camera, CameraPod, Cluster, Cordoned, Faults, Installation, Recording};
 
 /// Much longer than anything here takes on two idle cores.
 pub const SOON: Duration = Duration::from_mins(2);
@@ -70,29 +70,5 @@ impl Streaming {
     pub async fn goes_on(&self) -> Result<()> {
         self.recording.frames_within(5, SOON).await?;
         self.recording.has_one_publisher_at_a_time()
-    }
-}
-
-/// A node that takes no new pods while this lives.
-pub struct Cordoned {
-    cluster: Cluster,
-    node: &'static str,
-}
-
-impl Cordoned {
-    pub fn node(cluster: &Cluster, node: &'static str) -> Result<Self> {
-        cluster.kubectl(&["cordon", node])?;
-        Ok(Self {
-            cluster: cluster.clone(),
-            node,
-        })
-    }
-}
-
-impl Drop for Cordoned {
-    fn drop(&mut self) {
-        if let Err(error) = self.cluster.kubectl(&["uncordon", self.node]) {
-            eprintln!("{error:#}");
-        }
     }
 }
