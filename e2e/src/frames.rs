@@ -30,7 +30,13 @@ pub struct Frame {
 impl Frames {
     /// Subscribes at the server that the chart brought.
     pub async fn subscribe(cluster: &Cluster, subject: &str) -> Result<Self> {
-        Self::subscribe_with(cluster, subject, ConnectOptions::new()).await
+        Self::subscribe_with(
+            cluster,
+            (SYSTEM, "streamhub-nats"),
+            subject,
+            ConnectOptions::new(),
+        )
+        .await
     }
 
     /// The same as a user of that server.
@@ -41,15 +47,17 @@ impl Frames {
         password: &str,
     ) -> Result<Self> {
         let login = ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
-        Self::subscribe_with(cluster, subject, login).await
+        Self::subscribe_with(cluster, (SYSTEM, "streamhub-nats"), subject, login).await
     }
 
-    async fn subscribe_with(
+    /// Subscribes with these options at the server behind a Service, which is told by its namespace and its name.
+    pub async fn subscribe_with(
         cluster: &Cluster,
+        (namespace, service): (&str, &str),
         subject: &str,
         options: ConnectOptions,
     ) -> Result<Self> {
-        let forward = cluster.forward(SYSTEM, "service/streamhub-nats", 4222)?;
+        let forward = cluster.forward(namespace, &format!("service/{service}"), 4222)?;
         let address = format!("nats://127.0.0.1:{}", forward.port());
         let client = options.connect(address).await?;
         let subscriber = client.subscribe(subject.to_owned()).await?;

@@ -4,8 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use async_nats::ConnectOptions;
 use serde_json::{Value, json};
-use streamhub_e2e::{Camera, Cluster, Frames, Installation, Namespace, SYSTEM};
+use streamhub_e2e::{Camera, Cluster, Frames, Installation, Namespace, Operator, SYSTEM, until};
 use streamhub_testkit::canary::PASSWORD;
 use streamhub_testkit::repository;
 
@@ -102,4 +103,66 @@ async fn cameras_log_in_with_the_charts_secret_or_their_hubs_and_a_wrong_passwor
     secret(&cluster, name, "attic", &right)?;
     // This user has no permissions on that hub.
     loft.says("Streaming", "NatsDenied", SOON).map(drop)
+}
+
+/// A server of the user's own, which the chart has not brought.
+fn server(cluster: &Cluster, namespace: &str) -> Result<()> {
+    let image = Operator::of(cluster).ingest_image()?;
+    let labels = json!({"app": "bus"});
+    let unprivileged =
+        json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}});
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "bus"},
+        "spec": {"selector": labels, "ports": [{"port": 4222}]},
+    });
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bus", "labels": labels},
+        "spec": {
+            "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{
+                "name": "nats", "image": image, "securityContext": unprivileged,
+                "command": ["nats-server", "--user", "owner", "--pass", PASSWORD],
+                "readinessProbe": {"tcpSocket": {"port": 4222}, "periodSeconds": 1},
+            }],
+        },
+    });
+    for object in [service, pod] {
+        cluster.apply(namespace, &object.to_string())?;
+    }
+    let ready = ["wait", "pod/bus", "--for=condition=Ready", "--timeout=60s"];
+    cluster.kubectl(&[&ready[..], &["-n", namespace]].concat())?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chart_without_a_server_gives_cameras_ones_own() -> Result<()> {
+    let cluster = Cluster::here()?;
+    let installation = Installation::install(&cluster, &[])?;
+    let messaging = Namespace::create(&cluster, "messaging")?;
+    server(&cluster, messaging.name())?;
+    let namespace = Namespace::create(&cluster, "tenants")?;
+    let login = json!({"username": "owner", "password": PASSWORD});
+    secret(&cluster, namespace.name(), "owner", &login)?;
+    installation.upgrade(&[
+        "nats.enabled=false",
+        "nats.url=nats://bus.messaging.svc:4222",
+        "nats.credentialsSecret=owner",
+    ])?;
+
+    let door = Camera::apply(&cluster, namespace.name(), "door", CALM)?;
+    door.is_ready_within(SOON)?;
+    let login = ConnectOptions::with_user_and_password("owner".to_owned(), PASSWORD.to_owned());
+    let subject = "streamhub.tenants.default.frames.door.main";
+    let bus = (messaging.name(), "bus");
+    let mut frames = Frames::subscribe_with(&cluster, bus, subject, login).await?;
+    frames.next(Duration::from_secs(20)).await?;
+    until(SOON, || {
+        let kinds = "deployments,statefulsets,services";
+        let left = cluster.kubectl(&["get", kinds, "-n", SYSTEM, "-o=name"])?;
+        ensure!(
+            !left.contains("nats"),
+            "the chart's server is there: {left}"
+        );
+        Ok(())
+    })
 }
