@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use streamhub_testkit::canary::PASSWORD;
 use streamhub_testkit::{Certificates, Folder, Proc, clip, paths};
 
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, http_get};
 
 /// A running server and its folder.
 pub struct Web {
@@ -115,4 +116,13 @@ impl Web {
 /// A path as text.
 pub fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8 path")
+}
+
+#[test]
+fn each_of_many_requests_at_once_is_told_in_a_line_of_its_own() {
+    let web = Web::start();
+    let ask = || (0..50).for_each(|_| drop(http_get(web.port, "/basic")));
+    thread::scope(|threads| (0..8).for_each(|_| drop(threads.spawn(ask))));
+    let told = web.requests();
+    assert_eq!(told, vec!["/basic none -"; 400]);
 }
