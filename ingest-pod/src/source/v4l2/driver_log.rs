@@ -2,8 +2,9 @@
 
 use gst::prelude::*;
 use gstreamer as gst;
-use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 /// The log of the element.
 const SOURCE: &str = "v4l2src";
@@ -11,7 +12,7 @@ const SOURCE: &str = "v4l2src";
 const BUFFERS: &str = "v4l2bufferpool";
 
 /// Something that it says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Said {
     /// It has given up the driver's timestamps.
     GivenUp,
@@ -30,11 +31,27 @@ impl Said {
     }
 }
 
-static LISTEN: Once = Once::new();
-static HEARD: Mutex<BTreeSet<(String, Said)>> = Mutex::new(BTreeSet::new());
+/// What one element has said and nobody has taken yet. Its frames ask without a lock.
+#[derive(Debug, Default)]
+struct Heard {
+    given_up: AtomicBool,
+    truncated: AtomicBool,
+}
 
-fn heard() -> MutexGuard<'static, BTreeSet<(String, Said)>> {
-    HEARD.lock().unwrap_or_else(PoisonError::into_inner)
+impl Heard {
+    fn of(&self, said: Said) -> &AtomicBool {
+        match said {
+            Said::GivenUp => &self.given_up,
+            Said::Truncated => &self.truncated,
+        }
+    }
+}
+
+static LISTEN: Once = Once::new();
+static ELEMENTS: Mutex<BTreeMap<String, Arc<Heard>>> = Mutex::new(BTreeMap::new());
+
+fn elements() -> MutexGuard<'static, BTreeMap<String, Arc<Heard>>> {
+    ELEMENTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Follows the logs of all `v4l2src` elements of this process.
@@ -57,7 +74,9 @@ fn listen() {
                 let object = object.to_string();
                 // Buffers have the name of their element and more.
                 let element = object.split(':').next().unwrap_or_default();
-                heard().insert((element.to_owned(), said));
+                if let Some(heard) = elements().get(element) {
+                    heard.of(said).store(true, Ordering::Relaxed);
+                }
             }
         });
     });
@@ -67,26 +86,27 @@ fn listen() {
 #[derive(Debug)]
 pub struct DriverLog {
     element: String,
+    heard: Arc<Heard>,
 }
 
 impl DriverLog {
     /// Follows it from now on.
     pub fn of(element: &gst::Element) -> Self {
         listen();
-        Self {
-            element: element.name().to_string(),
-        }
+        let (element, heard) = (element.name().to_string(), Arc::default());
+        elements().insert(element.clone(), Arc::clone(&heard));
+        Self { element, heard }
     }
 
     /// Whether it has said this; forgets it.
     pub fn take(&self, said: Said) -> bool {
-        heard().remove(&(self.element.clone(), said))
+        self.heard.of(said).swap(false, Ordering::Relaxed)
     }
 }
 
 impl Drop for DriverLog {
     fn drop(&mut self) {
-        heard().retain(|(element, _)| *element != self.element);
+        elements().remove(&self.element);
     }
 }
 
