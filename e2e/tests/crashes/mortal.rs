@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle, sleep};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::{Value, json};
 use streamhub_e2e::{Audit, Namespace, Operator, SYSTEM, StandIn, Write};
 use streamhub_testkit::Proc;
@@ -45,6 +45,25 @@ impl Record {
     pub fn count(&self, verb: &str, resource: &str) -> usize {
         let same = |write: &&Write| write.verb == verb && write.resource == resource;
         self.writes.iter().filter(same).count()
+    }
+
+    /// How many writes of this kind it died within.
+    pub fn unanswered(&self, verb: &str, resource: &str) -> usize {
+        let same =
+            |write: &&Write| write.code == LEFT && write.verb == verb && write.resource == resource;
+        self.fatal.iter().filter(same).count()
+    }
+
+    /// An error if it did not do this just so often, as far as that can be told.
+    pub fn did(&self, verb: &str, resource: &str, number: usize) -> Result<()> {
+        let answered = self.count(verb, resource);
+        let most = answered + self.unanswered(verb, resource);
+        ensure!(
+            (answered..=most).contains(&number),
+            "{verb} {resource}: {answered} to {most} times instead of {number}: {:#?}",
+            self.writes
+        );
+        Ok(())
     }
 
     /// Whether it died after a write of this kind, or within.
