@@ -105,9 +105,12 @@ async fn cameras_log_in_with_the_charts_secret_or_their_hubs_and_a_wrong_passwor
     loft.says("Streaming", "NatsDenied", SOON).map(drop)
 }
 
-/// A server of the user's own, which the chart has not brought.
+/// A server of the user's own, which the chart has not brought. Its password is in a file: every user of a machine sees
+/// the command lines of all.
 fn server(cluster: &Cluster, namespace: &str) -> Result<()> {
     let image = Operator::of(cluster).ingest_image()?;
+    let settings = format!("authorization {{user: owner, password: \"{PASSWORD}\"}}\n");
+    secret(cluster, namespace, "bus", &json!({"bus.conf": settings}))?;
     let labels = json!({"app": "bus"});
     let unprivileged =
         json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}});
@@ -119,9 +122,11 @@ fn server(cluster: &Cluster, namespace: &str) -> Result<()> {
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bus", "labels": labels},
         "spec": {
             "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
+            "volumes": [{"name": "settings", "secret": {"secretName": "bus"}}],
             "containers": [{
                 "name": "nats", "image": image, "securityContext": unprivileged,
-                "command": ["nats-server", "--user", "owner", "--pass", PASSWORD],
+                "command": ["nats-server", "--config", "/etc/bus/bus.conf"],
+                "volumeMounts": [{"name": "settings", "mountPath": "/etc/bus"}],
                 "readinessProbe": {"tcpSocket": {"port": 4222}, "periodSeconds": 1},
             }],
         },
