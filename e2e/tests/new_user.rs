@@ -15,6 +15,7 @@ kind: Camera
 metadata: {name: door}
 spec: {source: {test: {}}}
 ";
+
 #[tokio::test]
 async fn helm_install_and_five_lines_in_another_namespace_give_frames() -> Result<()> {
     let cluster = Cluster::here()?;
