@@ -13,6 +13,10 @@ const LONGEST_NOTE: usize = 1000;
 /// As many wait to be written; more are left out.
 const WAITING: usize = 1024;
 
+/// The recorder keeps each for minutes, with all that was said, to count those that repeat themselves: a new one is begun
+/// after so many.
+const REMEMBERED: usize = 1000;
+
 /// Takes events; one that can't be written is not missed for long.
 #[derive(Debug, Clone)]
 pub struct Events(mpsc::Sender<Occurrence>);
@@ -61,7 +65,8 @@ struct Occurrence {
 
 /// Writes them.
 pub struct Writer {
-    recorder: Recorder,
+    client: Client,
+    reporter: Reporter,
     occurrences: mpsc::Receiver<Occurrence>,
 }
 
@@ -73,11 +78,11 @@ impl Events {
             controller: names::OPERATOR.to_owned(),
             instance: Some(identity.to_owned()),
         };
-        let recorder = Recorder::new(client, reporter);
         (
             Self(sender),
             Writer {
-                recorder,
+                client,
+                reporter,
                 occurrences,
             },
         )
@@ -107,6 +112,8 @@ impl Events {
 impl Writer {
     /// Writes what is taken, for ever.
     pub async fn run(mut self) {
+        let mut recorder = self.recorder();
+        let mut remembered = 0;
         while let Some(occurrence) = self.occurrences.recv().await {
             let event = Event {
                 type_: occurrence.kind,
@@ -115,11 +122,20 @@ impl Writer {
                 action: "Reconcile".to_owned(),
                 secondary: None,
             };
-            if let Err(error) = self.recorder.publish(&event, &occurrence.reference).await {
+            if remembered == REMEMBERED {
+                recorder = self.recorder();
+                remembered = 0;
+            }
+            remembered += 1;
+            if let Err(error) = recorder.publish(&event, &occurrence.reference).await {
                 let ObjectReference { kind, name, .. } = occurrence.reference;
                 tracing::debug!(%error, kind, name, reason = event.reason, "event not written");
             }
         }
+    }
+
+    fn recorder(&self) -> Recorder {
+        Recorder::new(self.client.clone(), self.reporter.clone())
     }
 }
 
@@ -133,7 +149,10 @@ fn shortened(note: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+    use crate::fake_api::FakeApi;
 
     #[test]
     fn a_note_is_as_long_as_an_api_server_takes_it() {
@@ -146,5 +165,23 @@ mod tests {
                 note.len()
             );
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_to_count_repetitions_has_an_end() {
+        let api = FakeApi::default();
+        let (events, writer) = Events::new(api.client(), "me");
+        let hub = |uid: usize| reference("StreamHub", "yard", "gate", &uid.to_string());
+        let normal = |uid| events.take(hub(uid), EventType::Normal, "Ready", "");
+        let ours = |uid| if uid % REMEMBERED < 2 { 0 } else { uid };
+        (0..WAITING).map(ours).for_each(normal);
+        drop(events);
+        writer.run().await;
+        let counted = |event: &Value| event.pointer("/series/count").and_then(Value::as_u64);
+        let counts: Vec<_> = api.with(|store| store.events.iter().map(counted).collect());
+        assert_eq!(counts.len(), WAITING);
+        let repeated: Vec<usize> = (0..WAITING).filter(|at| counts[*at].is_some()).collect();
+        assert_eq!(repeated, [1, REMEMBERED + 1]);
+        assert_eq!(counts[REMEMBERED + 1], Some(2));
     }
 }

@@ -29,6 +29,9 @@ use crate::world::{HubKey, Told, Touched, World};
 
 /// All is listed anew now and then: an event that was lost on its way is not missed for ever.
 const LIST_AGAIN: Duration = Duration::from_mins(15);
+/// So many objects of a list are read at a time. Each takes many times what is kept of it: what a whole list takes for a
+/// moment is never given back by the allocator, which finds what is kept between.
+const PAGE: u32 = 100;
 /// For lists of what not every camera needs.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -269,7 +272,9 @@ fn cluster_wide(
 }
 
 fn config() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH.as_secs() as u32)
+    watcher::Config::default()
+        .timeout(WATCH.as_secs() as u32)
+        .page_size(PAGE)
 }
 
 fn scoped<K>(client: kube::Client, namespace: Option<&str>) -> Api<K>
