@@ -10,6 +10,7 @@ mod placement;
 mod pod;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::core::DynamicObject;
@@ -240,9 +241,15 @@ impl World {
 
     /// A camera pod was made or changed.
     pub fn set_pod(&mut self, pod: Pod, told: Told) -> Touched {
-        let Some((key, new)) = PodFacts::new(pod) else {
+        let Some((key, mut new)) = PodFacts::new(pod) else {
             return Touched::default();
         };
+        // What has been known of it, or a pod beside it by its name: of cameras that are alike.
+        if let Some((_, near)) = self.pods.range::<CameraKey, _>(..=&key).next_back()
+            && near.wishes == new.wishes
+        {
+            new.wishes = Arc::clone(&near.wishes);
+        }
         let old = self.pods.get(&key);
         if self.is_past(
             told,

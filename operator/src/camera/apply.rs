@@ -269,9 +269,7 @@ impl Doing<'_> {
     async fn label(&self, found: Pod, facts: &PodFacts) -> Result<(), Error> {
         let missing: BTreeMap<&str, &str> = names::POD_LABELS
             .into_iter()
-            .filter(|(label, value)| {
-                facts.marks.labels.get(*label).map(String::as_str) != Some(value)
-            })
+            .filter(|(label, value)| facts.label(label) != Some(value))
             .collect();
         let pod = if missing.is_empty() {
             found

@@ -214,15 +214,10 @@ fn too_early(observed: &Observed, pod: &PodFacts, memory: &Memory, now: Now) -> 
 
 /// Whether a pod carries all labels and annotations that it should.
 pub fn carries(pod: &PodFacts, wanted: &Wanted) -> bool {
-    let labels = wanted
-        .labels
-        .iter()
-        .all(|(key, value)| pod.marks.labels.get(key) == Some(value));
-    labels
-        && wanted
-            .annotations
-            .iter()
-            .all(|(key, value)| pod.marks.annotations.get(key) == Some(value))
+    let mut labels = wanted.labels.iter();
+    let mut annotations = wanted.annotations.iter();
+    labels.all(|(key, value)| pod.label(key) == Some(value))
+        && annotations.all(|(key, value)| pod.annotation(key) == Some(value))
 }
 
 /// How a pod ended, for people.

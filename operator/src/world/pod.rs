@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodSpec, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -34,8 +35,8 @@ pub struct PodFacts {
     pub message: Option<String>,
     /// The node that it is on.
     pub node: Option<String>,
-    /// Which nodes it wants.
-    pub wishes: Wishes,
+    /// Which nodes it wants. Pods that want the same share it.
+    pub wishes: Arc<Wishes>,
     /// The device that it asks for, by its resource.
     pub device: Option<String>,
     /// When its node would not have it, though the scheduler had put it there, UNIX milliseconds: a kubelet that has just
@@ -54,11 +55,12 @@ pub struct PodFacts {
 /// Labels and annotations that are ours.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Marks {
-    /// Labels of ours.
-    pub labels: BTreeMap<String, String>,
-    /// Annotations of ours.
-    pub annotations: BTreeMap<String, String>,
+    labels: Pairs,
+    annotations: Pairs,
 }
+
+/// Names, in order, and values. There are two of these for each pod: a tree takes several times as much.
+type Pairs = Box<[(Box<str>, Box<str>)]>;
 
 /// How it is with the container that reads the camera.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -145,7 +147,12 @@ impl PodFacts {
                 rejected: rejected(&metadata, &status),
                 uid: metadata.uid.unwrap_or_default(),
                 version: metadata.resource_version.unwrap_or_default(),
-                wishes: pod.spec.as_ref().map(Wishes::new).unwrap_or_default(),
+                wishes: pod
+                    .spec
+                    .as_ref()
+                    .map(Wishes::new)
+                    .unwrap_or_default()
+                    .into(),
                 device: pod.spec.as_ref().and_then(device),
                 node: pod.spec.and_then(|spec| spec.node_name),
                 container: Container::new(&status),
@@ -157,9 +164,14 @@ impl PodFacts {
         ))
     }
 
+    /// One of our labels.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        find(&self.marks.labels, name)
+    }
+
     /// One of our annotations.
     pub fn annotation(&self, name: &str) -> Option<&str> {
-        self.marks.annotations.get(name).map(String::as_str)
+        find(&self.marks.annotations, name)
     }
 
     /// Whether it has come to its end and will not run again.
@@ -186,11 +198,11 @@ impl PodFacts {
 
 impl Marks {
     fn new(metadata: &ObjectMeta) -> Self {
-        let ours = |all: &Option<BTreeMap<String, String>>| {
+        let ours = |all: &Option<BTreeMap<String, String>>| -> Pairs {
             let ours = all.iter().flatten().filter(|(key, _)| {
                 key.starts_with("streamhub.dev/") || key.starts_with("app.kubernetes.io/")
             });
-            ours.map(|(key, value)| (key.clone(), value.clone()))
+            ours.map(|(key, value)| (key.as_str().into(), value.as_str().into()))
                 .collect()
         };
         Self {
@@ -198,6 +210,12 @@ impl Marks {
             annotations: ours(&metadata.annotations),
         }
     }
+}
+
+fn find<'a>(pairs: &'a Pairs, name: &str) -> Option<&'a str> {
+    let place = pairs.binary_search_by(|(key, _)| key.as_ref().cmp(name));
+    let (_, value) = pairs.get(place.ok()?)?;
+    Some(value)
 }
 
 impl Container {
