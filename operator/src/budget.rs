@@ -1,4 +1,5 @@
-//! How often a status may be written: a burst of three, then one in ten seconds.
+//! How often a status may be written: a burst of three, then one in ten seconds. What will soon be otherwise leaves one of
+//! the burst to what comes of it.
 
 use std::time::{Duration, Instant};
 
@@ -15,9 +16,17 @@ pub struct Budget {
 impl Budget {
     /// When the next write may be; `None`: now.
     pub fn next(&self, now: Instant) -> Option<Instant> {
+        self.next_of(BURST, now)
+    }
+
+    /// The same of one that another will follow soon, and that may not keep that one waiting.
+    pub fn next_passing(&self, now: Instant) -> Option<Instant> {
+        self.next_of(BURST - 1, now)
+    }
+
+    fn next_of(&self, burst: u32, now: Instant) -> Option<Instant> {
         let full_at = self.full_at?;
-        let spare = EVERY * (BURST - 1);
-        let next = full_at.checked_sub(spare)?;
+        let next = full_at.checked_sub(EVERY * (burst - 1))?;
         (next > now).then_some(next)
     }
 
@@ -44,6 +53,21 @@ mod tests {
             }
         }
         assert_eq!(written, [0, 0, 0, 10, 20, 30, 40, 50]);
+    }
+
+    #[test]
+    fn what_passes_leaves_a_write_to_what_comes_of_it() {
+        let begin = Instant::now() + Duration::from_secs(1000);
+        let mut budget = Budget::default();
+        for _ in 0..2 {
+            assert_eq!(budget.next_passing(begin), None);
+            budget.spend(begin);
+        }
+        assert_eq!(budget.next_passing(begin), Some(begin + EVERY));
+        assert_eq!(budget.next(begin), None);
+        budget.spend(begin);
+        assert_eq!(budget.next(begin), Some(begin + EVERY));
+        assert_eq!(budget.next_passing(begin), Some(begin + EVERY * 2));
     }
 
     #[test]

@@ -227,7 +227,16 @@ async fn tell(
         let refused = refused.filter(|(version, _)| *version == camera.version);
         let at = refused.map(|(_, at)| *at + REFUSED_AGAIN);
         let at = at.filter(|at| *at > now.instant);
-        if let Some(at) = at.or_else(|| memory.budget.next(now.instant)) {
+        // On its way to `Ready`, or to a reason why not.
+        let passes = !picture.ready && picture.reason.is_empty();
+        let budget = || {
+            if passes {
+                memory.budget.next_passing(now.instant)
+            } else {
+                memory.budget.next(now.instant)
+            }
+        };
+        if let Some(at) = at.or_else(budget) {
             return Ok(Some(at - now.instant));
         }
         (picture, wanted)
