@@ -6,7 +6,7 @@ use streamhub_wire::status::CameraState;
 use super::decide::{Step, ending};
 use super::dereference::{NodeState, Observed};
 use super::device::{Found, Trouble};
-use super::memory::{Memory, Reading};
+use super::memory::{ASKED, Memory, Reading};
 use super::verdict::{Refused, Verdict};
 use crate::world::PodFacts;
 
@@ -226,7 +226,7 @@ fn running(pod: &PodFacts, reading: Option<&Reading>) -> Picture {
     let Some(said) = &reading.said else {
         let mut picture = plain(if ready { "Streaming" } else { "Starting" });
         picture.ready = ready;
-        if reading.failed >= 3 && !ready {
+        if reading.failed >= ASKED {
             "StatusUnreachable".clone_into(&mut picture.reason);
             picture.message = format!("its pod does not answer: {}", reading.error);
         }

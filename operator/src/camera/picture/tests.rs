@@ -82,6 +82,21 @@ fn what_another_pod_said_is_not_believed() {
 }
 
 #[test]
+fn a_pod_that_never_answered_is_named_whether_the_kubelet_finds_it_ready_or_not() {
+    for (ready, state) in [(false, "Starting"), (true, "Streaming")] {
+        let reason = |failed| {
+            let mut memory = heard(Err(failed));
+            memory.reading.as_mut().unwrap().error = "no answer".to_owned();
+            drawn(&world(|pod| running(pod, ready)), &memory)
+        };
+        assert_eq!(short(&reason(ASKED - 1)), (state, "", ready, false));
+        let drawn = reason(ASKED);
+        assert_eq!(short(&drawn), (state, "StatusUnreachable", ready, false));
+        assert_eq!(drawn.message, "its pod does not answer: no answer");
+    }
+}
+
+#[test]
 fn why_a_pod_does_not_start_is_said_in_the_words_of_who_knows() {
     let unschedulable = json!({"phase": "Pending", "conditions": [
         {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes are available"},
