@@ -1,6 +1,13 @@
 use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 
-use crate::samples::{camera, key, pod_of, running, with_status};
+use crate::camera::faults::operator;
+use crate::fake_api::FakeApi;
+use crate::metrics::QueueMetrics;
+use crate::pulse::Pulse;
+use crate::queue::Queue;
+use crate::samples::{camera, key, pod_of, reading, running, with_status};
 use crate::world::{Told, World};
 
 use super::*;
@@ -171,4 +178,44 @@ fn a_pod_without_a_running_process_is_not_asked() {
         due(world.pod(&key("door")).unwrap(), &Memory::default()),
         None
     );
+}
+
+#[tokio::test]
+async fn one_that_is_known_to_be_silent_holds_up_no_other() {
+    // It connects, and answers nothing.
+    let silent = TcpListener::bind(("127.66.0.1", names::HTTP_PORT)).await;
+    let silent = silent.unwrap();
+    let queue = || Queue::new(1, QueueMetrics::default());
+    let (first, further) = (queue(), queue());
+    let mut context = operator(&FakeApi::default());
+    let shared = Arc::get_mut(&mut context).unwrap();
+    (shared.readings, shared.retries) = (first.asker(), further.asker());
+    let world = shared.world.get_mut().unwrap();
+    for (name, address) in [("door", "127.66.0.1"), ("gate", "127.66.0.2")] {
+        world.set_camera(camera(name, "source: {test: {}}"), Told::Watch);
+        let mut pod = running(pod_of(world, name, "1"), false);
+        pod.status.as_mut().unwrap().pod_ip = Some(address.to_owned());
+        world.set_pod(pod, Told::Watch);
+    }
+    let memory = |name| context.memories.of(&key(name));
+    let (door, gate) = (memory("door"), memory("gate"));
+    lock(&door).reading = Some(Reading {
+        asked: Instant::now().checked_sub(SOON * 2).unwrap(),
+        slow: true,
+        ..reading("uid-cam-door", Err(1))
+    });
+    let (_stop, stopped) = watch::channel(false);
+    for (queue, retries) in [(first, false), (further, true)] {
+        let readings = Readings::new(Arc::clone(&context), retries);
+        tokio::spawn(queue.run(readings, Pulse::default(), stopped.clone()));
+    }
+
+    context.readings.ask(key("door"));
+    let _connection = silent.accept().await.unwrap();
+    context.readings.ask(key("gate"));
+    while lock(&gate).reading.is_none() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let failed = lock(&door).reading.as_ref().unwrap().failed;
+    assert_eq!(failed, 1, "it was waited for");
 }
