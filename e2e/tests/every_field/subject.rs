@@ -11,6 +11,9 @@ use crate::samples::{Kind, calm};
 /// A node that starts many pods at once takes its time for each.
 const LIMIT: Duration = Duration::from_mins(2);
 
+/// Longer than it takes a status to follow what a pod says.
+const STAYS: Duration = Duration::from_secs(12);
+
 /// One Camera, whose name is also that of its hub.
 pub struct Subject<'a> {
     pub api: &'a Api,
@@ -183,6 +186,44 @@ impl Subject<'_> {
             });
         }
         Ok(pod)
+    }
+
+    /// What the statuses say once they say it of what is asked for now, and say the same for a while.
+    pub async fn said(&self) -> Result<Value> {
+        let mut before = Value::Null;
+        self.wait("a status that stays", async || {
+            let camera = self.status(Kind::Camera).await?;
+            let hub = match self.kind {
+                Kind::Camera => Value::Null,
+                Kind::StreamHub => self.status(Kind::StreamHub).await?,
+            };
+            let now = json!([camera, hub]);
+            if now == before {
+                return Some(now);
+            }
+            before = now;
+            tokio::time::sleep(STAYS).await;
+            None
+        })
+        .await
+    }
+
+    /// Without times, counters and what is measured.
+    async fn status(&self, kind: Kind) -> Option<Value> {
+        let object = self.api.get(&self.path(kind)).await.ok()??;
+        let (status, generation) = (&object["status"], &object["metadata"]["generation"]);
+        let conditions = status["conditions"].as_array()?.iter();
+        let current = conditions
+            .clone()
+            .all(|condition| condition["observedGeneration"] == *generation);
+        let short = |condition: &Value| {
+            let part = |field: &str| condition[field].clone();
+            json!([part("type"), part("status"), part("reason")])
+        };
+        let conditions: Vec<Value> = conditions.map(short).collect();
+        let part = |field: &str| status[field].clone();
+        let said = json!([part("state"), part("reason"), part("message"), conditions]);
+        (current && status["observedGeneration"] == *generation).then_some(said)
     }
 
     async fn report(&self) -> Option<Value> {

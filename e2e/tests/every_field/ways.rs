@@ -83,13 +83,11 @@ async fn walk(subject: Subject<'_>, stations: &[Value; 3], rests: bool) -> Resul
         subject.rests().await?;
     }
     subject.set(last).await?.object()?;
-    subject.settled().await?;
-    let reached = (subject.shape().await?, subject.stored().await?);
+    let reached = subject.end().await?;
     subject.remove().await?;
 
     subject.create(last).await?;
-    subject.settled().await?;
-    let fresh = (subject.shape().await?, subject.stored().await?);
+    let fresh = subject.end().await?;
     ensure!(
         reached == fresh,
         "{}: not what a fresh one is\nreached: {reached:#?}\nfresh: {fresh:#?}",
@@ -106,5 +104,12 @@ impl Subject<'_> {
             return self.with_reason("Disabled").await;
         }
         self.carried().await.map(drop).context("on its way")
+    }
+
+    /// What is stored of it in the end: pod, specification and status.
+    async fn end(&self) -> Result<[Value; 3]> {
+        self.settled().await?;
+        let said = self.said().await?;
+        Ok([self.shape().await?, self.stored().await?, said])
     }
 }
