@@ -11,8 +11,11 @@ use streamhub_e2e::{Audit, Cluster, FakeNodes, Installation, Namespace, Operator
 const MEGABYTE: f64 = 1e6;
 /// What the operator may take, in bytes.
 const ROOM: f64 = 100.0 * MEGABYTE;
-/// A camera that exists streams in this time, however many others do not answer.
-const SOON: Duration = Duration::from_secs(30);
+/// A camera that exists streams in this time, however many others do not answer. To ask 5,000 that do not, 256 at a time
+/// for a second each, takes longer.
+const SOON: Duration = Duration::from_secs(15);
+/// For each camera, from its pod to rest. Four to six are made: its pod, its status a few times, two events.
+const MOST_REQUESTS: f64 = 30.0;
 const REST: Duration = Duration::from_mins(2);
 
 /// So many cameras, of which each has a URL of its own.
@@ -116,6 +119,7 @@ fn reconciled(number: usize) -> Result<()> {
         all as f64 / total,
         each.join(", ")
     );
+    ensure!((all as f64) < MOST_REQUESTS * total, "{all} requests");
     let resting = Audit::from_now()?.context("no audit log")?;
     sleep(REST);
     let written = resting.writes_by(Operator::USER)?;
