@@ -24,6 +24,36 @@ pub struct Queried {
     pub formats: Vec<DeviceFormat>,
 }
 
+/// What a node is for, by what its driver says that it can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It captures video, into buffers of this type.
+    Capture(BufType),
+    /// It is a codec or a scaler, memory to memory.
+    Codec,
+    /// Anything else: output, metadata, radio, touch.
+    Other,
+}
+
+impl Role {
+    /// The role of a node that can do so much; its whole device may be able to do more.
+    pub fn of(can: CapabilityFlags) -> Self {
+        let codec = CapabilityFlags::VIDEO_M2M | CapabilityFlags::VIDEO_M2M_MPLANE;
+        if can.intersects(codec) {
+            Self::Codec
+        } else if can.contains(CapabilityFlags::TOUCH) {
+            // It says that it captures video, and gives what its sensors measure.
+            Self::Other
+        } else if can.contains(CapabilityFlags::VIDEO_CAPTURE) {
+            Self::Capture(BufType::VIDEO_CAPTURE)
+        } else if can.contains(CapabilityFlags::VIDEO_CAPTURE_MPLANE) {
+            Self::Capture(BufType::VIDEO_CAPTURE_MPLANE)
+        } else {
+            Self::Other
+        }
+    }
+}
+
 /// Asks the driver of a node.
 pub trait Query: Send + Sync {
     /// What the driver of the node at `path` says, which has the number `device`.
@@ -40,16 +70,9 @@ impl Query for V4l2 {
         let device = Device::open(path)?;
         let capabilities = device.capabilities()?;
         let can = capabilities.device_capabilities();
-        let codec = CapabilityFlags::VIDEO_M2M | CapabilityFlags::VIDEO_M2M_MPLANE;
-        let buffers = if can.contains(CapabilityFlags::VIDEO_CAPTURE) {
-            BufType::VIDEO_CAPTURE
-        } else {
-            BufType::VIDEO_CAPTURE_MPLANE
-        };
-        let capture = CapabilityFlags::VIDEO_CAPTURE | CapabilityFlags::VIDEO_CAPTURE_MPLANE;
-        if !can.intersects(capture) || can.intersects(codec | CapabilityFlags::TOUCH) {
+        let Role::Capture(buffers) = Role::of(can) else {
             return Ok(Queried::default());
-        }
+        };
         // linuxvideo panics where a driver answers what V4L2 does not have.
         let formats = catch_unwind(AssertUnwindSafe(|| formats(&device, buffers)));
         Ok(Queried {
@@ -167,6 +190,44 @@ fn gcd(a: u32, b: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nodes_that_capture_are_told_from_codecs_and_others() {
+        type Can = CapabilityFlags;
+        let planar = Role::Capture(BufType::VIDEO_CAPTURE_MPLANE);
+        let camera = Role::Capture(BufType::VIDEO_CAPTURE);
+        for (can, role) in [
+            (Can::VIDEO_CAPTURE, camera),
+            (Can::VIDEO_CAPTURE | Can::TUNER | Can::AUDIO, camera),
+            (Can::VIDEO_CAPTURE_MPLANE, planar),
+            (Can::VIDEO_CAPTURE_MPLANE | Can::IO_MC, planar),
+            (Can::VIDEO_CAPTURE | Can::VIDEO_CAPTURE_MPLANE, camera),
+            // A loopback device, to which another program writes.
+            (Can::VIDEO_CAPTURE | Can::VIDEO_OUTPUT, camera),
+            (Can::VIDEO_M2M, Role::Codec),
+            (Can::VIDEO_M2M_MPLANE, Role::Codec),
+            (Can::VIDEO_M2M | Can::VIDEO_CAPTURE, Role::Codec),
+            (
+                Can::VIDEO_M2M_MPLANE | Can::VIDEO_CAPTURE_MPLANE,
+                Role::Codec,
+            ),
+            (Can::VIDEO_CAPTURE | Can::TOUCH, Role::Other),
+            (Can::META_CAPTURE, Role::Other),
+            (Can::META_OUTPUT, Role::Other),
+            (Can::VIDEO_OUTPUT, Role::Other),
+            (Can::VIDEO_OUTPUT_MPLANE, Role::Other),
+            (Can::VIDEO_OVERLAY, Role::Other),
+            (Can::VBI_CAPTURE | Can::SLICED_VBI_CAPTURE, Role::Other),
+            (Can::RADIO | Can::TUNER | Can::RDS_CAPTURE, Role::Other),
+            (Can::SDR_CAPTURE | Can::TUNER, Role::Other),
+            (Can::empty(), Role::Other),
+        ] {
+            // These say how data is handed over, not which.
+            let how = Can::STREAMING | Can::READWRITE | Can::EXT_PIX_FORMAT;
+            assert_eq!(Role::of(can), role, "{can:?}");
+            assert_eq!(Role::of(can | how), role, "{can:?}");
+        }
+    }
 
     #[test]
     fn rates_are_written_as_a_camera_would_ask_for_them() {

@@ -7,8 +7,9 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use linuxvideo::{CapabilityFlags, Device};
+use linuxvideo::Device;
 use streamhub_crds::GROUP;
+use streamhub_devices::Role;
 
 use super::patience::Patience;
 use super::plugin::{Node, Offer, Resource};
@@ -196,9 +197,8 @@ fn names(folder: &Path, prefix: &str) -> Vec<String> {
 }
 
 fn is_codec(path: &Path) -> io::Result<bool> {
-    let memory_to_memory = CapabilityFlags::VIDEO_M2M | CapabilityFlags::VIDEO_M2M_MPLANE;
     let can = Device::open(path)?.capabilities()?;
-    Ok(can.device_capabilities().intersects(memory_to_memory))
+    Ok(Role::of(can.device_capabilities()) == Role::Codec)
 }
 
 #[cfg(test)]
