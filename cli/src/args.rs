@@ -286,6 +286,9 @@ pub struct DevicesArgs {
     /// A table, or one JSON object per device
     #[arg(short, long, value_enum, default_value_t = Format::Human)]
     pub output: Format,
+    /// State folder of the `up` whose cameras are named as users, where it is not a default one
+    #[arg(long, value_name = "DIR", env = "STREAMHUB_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
 }
 
 /// The subcommands of `feedback`.

@@ -9,20 +9,23 @@ use std::io::Write as _;
 
 use streamhub_devices::{Discovery, Found, Scan};
 
-use crate::args::{DevicesArgs, Format};
+use crate::args::{DevicesArgs, Format, PlaceArgs};
 use crate::exit::Exit;
+use crate::place::running;
 use crate::table;
 
 /// Looks, and prints.
 pub fn run(args: &DevicesArgs) -> anyhow::Result<Exit> {
     let scan = Discovery::default().scan()?;
-    let wanted = |name: &str, found: &Found| args.device.is_none() || is(found, name);
-    let name = args.device.as_deref().unwrap_or_default();
-    let shown: Vec<&Found> = scan.found.iter().filter(|one| wanted(name, one)).collect();
+    let shown = chosen(&scan, args.device.as_deref());
     let lines = if args.manifest {
         manifests(&scan, &shown)?
     } else {
-        let users = users::all();
+        let place = PlaceArgs {
+            state_dir: args.state_dir.clone(),
+            ..PlaceArgs::default()
+        };
+        let users = users::all(running(&place));
         match args.output {
             Format::Json => list::objects(&shown, &users),
             Format::Human => {
@@ -50,6 +53,12 @@ pub fn run(args: &DevicesArgs) -> anyhow::Result<Exit> {
         None => eprintln!("this machine has no capture device"),
     }
     Ok(Exit::NotFound)
+}
+
+/// Those that a person calls so, or all.
+fn chosen<'a>(scan: &'a Scan, name: Option<&str>) -> Vec<&'a Found> {
+    let wanted = |found: &&Found| name.is_none_or(|name| is(found, name));
+    scan.found.iter().filter(wanted).collect()
 }
 
 /// Whether a person may call a device so: by path, model, serial number, or where it is plugged in.
@@ -91,11 +100,65 @@ fn manifests(scan: &Scan, shown: &[&Found]) -> anyhow::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use streamhub_crds::Folders;
+    use streamhub_crds::{Folders, Source};
     use streamhub_testkit::Folder;
 
     use super::*;
     use crate::devices::users::tests::found;
+
+    /// One that can be called by every kind of name, and another one beside it.
+    fn desk_and_yard() -> Scan {
+        let (mut desk, mut yard) = (found(0), found(10));
+        desk.links = vec!["/dev/v4l/by-id/usb-webcam-video-index0".to_owned()];
+        yard.card = "Grabber".to_owned();
+        yard.identity.serial = Some("C3D4".to_owned());
+        yard.identity.usb_path = Some("1-2:1.0".to_owned());
+        yard.identity.path = "usb-1-2:1.0".to_owned();
+        Scan {
+            found: vec![desk, yard],
+            ..Scan::default()
+        }
+    }
+
+    #[test]
+    fn a_device_is_called_by_whatever_tells_it_from_others() {
+        let scan = desk_and_yard();
+        let called = |name: &str| {
+            let shown = chosen(&scan, Some(name)).into_iter();
+            shown.map(|one| one.dev_path.clone()).collect::<Vec<_>>()
+        };
+        for name in [
+            "/dev/video0",
+            "video0",
+            "HD Webcam",
+            "A1B2",
+            "1-1.4:1.0",
+            "1-1.4",
+            "/dev/v4l/by-id/usb-webcam-video-index0",
+        ] {
+            assert_eq!(called(name), ["/dev/video0"], "{name}");
+        }
+        // A part of a name is none: it may be that of another device.
+        for part in ["", "/dev/video", "video1", "Webcam", "A1B", "1-1", "1"] {
+            assert!(called(part).is_empty(), "{part}");
+        }
+        assert_eq!(chosen(&scan, None).len(), 2);
+    }
+
+    #[test]
+    fn the_manifest_of_one_that_is_named_is_that_one_alone() {
+        let scan = desk_and_yard();
+        for (name, serial) in [("video0", "A1B2"), ("Grabber", "C3D4")] {
+            let lines = manifests(&scan, &chosen(&scan, Some(name))).unwrap();
+            assert_eq!(lines.len(), 1, "{lines:?}");
+            let camera = streamhub_crds::parse_camera(&lines[0]).unwrap();
+            let Source::V4l2(source) = camera.spec.source.primary else {
+                panic!("{lines:?}");
+            };
+            let selected = source.device_selector.serial.unwrap();
+            assert_eq!(selected.as_str(), serial, "{lines:?}");
+        }
+    }
 
     #[test]
     fn printed_manifests_are_what_validate_takes() {

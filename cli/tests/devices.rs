@@ -73,6 +73,8 @@ fn a_whole_hub_follows_a_device_that_is_unplugged_and_comes_back() {
         "{manifest}"
     );
     assert_eq!(vm.run("streamhub validate -f device.yaml").unwrap(), "");
+    let named = vm.run("streamhub devices video0 --manifest").unwrap();
+    assert_eq!(named, manifest);
 
     let camera = "apiVersion: streamhub.dev/v1alpha1\nkind: Camera\nmetadata: {name: desk}\n\
          spec: {source: {v4l2: {deviceSelector: {node: attic}, mode: {width: 640, height: 360}}}, \
@@ -82,6 +84,17 @@ fn a_whole_hub_follows_a_device_that_is_unplugged_and_comes_back() {
     vm.spawn("streamhub up -f cameras --output log").unwrap();
     let before = frames(&mut vm);
     assert_eq!(before[0]["source"], "v4l2:///dev/video0");
+
+    let used_by_desk = |vm: &mut Vm, words: &str| {
+        let devices = vm.run(words).unwrap();
+        devices.contains("camera desk (")
+    };
+    assert!(used_by_desk(&mut vm, "streamhub devices"));
+    // As root sees the `up` of another user, or of a service.
+    let elsewhere = "XDG_STATE_HOME=/nowhere streamhub devices";
+    let told = format!("{elsewhere} --state-dir /tmp/state/streamhub/cameras-*");
+    assert!(!used_by_desk(&mut vm, elsewhere));
+    assert!(used_by_desk(&mut vm, &told));
 
     // Its number stays taken as long as somebody has the old one open.
     vm.run("exec 9< /dev/video0").unwrap();

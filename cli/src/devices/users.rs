@@ -11,8 +11,7 @@ use rustix::fs::{major, minor};
 use serde::Serialize;
 use streamhub_devices::Found;
 
-use crate::args::PlaceArgs;
-use crate::place::running;
+use crate::up::runtime::Runtime;
 
 /// A process that has a device open.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -47,11 +46,10 @@ impl Users {
     }
 }
 
-/// Looks through `/proc`.
-pub fn all() -> Users {
-    let cameras: BTreeMap<u32, String> = running(&PlaceArgs::default())
-        .into_iter()
-        .flat_map(|up| up.cameras)
+/// Looks through `/proc`; processes of these `up` are called by the names of their cameras.
+pub fn all(ups: Vec<Runtime>) -> Users {
+    let cameras = ups.into_iter().flat_map(|up| up.cameras);
+    let cameras: BTreeMap<u32, String> = cameras
         .filter_map(|camera| Some((camera.pid?, camera.name)))
         .collect();
     let mut users = Users::default();
@@ -101,6 +99,7 @@ pub mod tests {
     use streamhub_crds::{DeviceFormat, DeviceIdentity, DeviceSize};
 
     use super::*;
+    use crate::up::runtime::CameraProcess;
 
     /// A USB camera with this number.
     pub fn found(number: u32) -> Found {
@@ -155,11 +154,33 @@ pub mod tests {
         let _open = fs::File::open("/dev/zero").unwrap();
         let mut zero = found(0);
         (zero.major, zero.minor) = (1, 5);
-        let users = all();
+        let users = all(Vec::new());
         let own = std::process::id();
         assert!(
             users.of(&zero).iter().any(|user| user.pid == own),
             "{users:?}"
         );
+    }
+
+    #[test]
+    fn a_camera_of_an_up_is_called_by_its_name() {
+        let _open = fs::File::open("/dev/full").unwrap();
+        let mut full = found(0);
+        (full.major, full.minor) = (1, 7);
+        let camera = |name: &str, pid| CameraProcess {
+            name: name.to_owned(),
+            pid,
+            ..CameraProcess::default()
+        };
+        let own = std::process::id();
+        let up = Runtime {
+            // The second is between two lives.
+            cameras: vec![camera("desk", Some(own)), camera("yard", None)],
+            ..Runtime::default()
+        };
+        let users = all(vec![up]);
+        let users = users.of(&full).iter().filter(|user| user.pid == own);
+        let shown: Vec<String> = users.map(User::to_string).collect();
+        assert_eq!(shown, [format!("camera desk ({own})")]);
     }
 }
