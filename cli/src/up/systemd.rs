@@ -45,10 +45,17 @@ fn tell(state: &[NotifyState]) {
 mod tests {
     use clap::Parser as _;
 
-    use crate::args::{Cli, Command};
+    use crate::args::{Cli, Command, UpOutput};
 
     const UNIT: &str = include_str!("../../../manifests/systemd/streamhub.service");
     const COMPOSE: &str = include_str!("../../../manifests/compose.yaml");
+
+    fn exec_start() -> &'static str {
+        let mut lines = UNIT.lines();
+        lines
+            .find_map(|line| line.strip_prefix("ExecStart="))
+            .unwrap()
+    }
 
     fn is_up(words: &[&str]) -> bool {
         let cli = Cli::try_parse_from(words).unwrap();
@@ -57,10 +64,7 @@ mod tests {
 
     #[test]
     fn the_unit_and_the_container_start_what_there_is() {
-        let start = UNIT
-            .lines()
-            .find_map(|line| line.strip_prefix("ExecStart="))
-            .unwrap();
+        let start = exec_start();
         assert!(is_up(&start.split(' ').collect::<Vec<_>>()));
 
         let image = format!("streamhub/ingest:{}\n", env!("CARGO_PKG_VERSION"));
@@ -72,6 +76,38 @@ mod tests {
         let mut words: Vec<&str> = serde_json::from_str(command).unwrap();
         words.insert(0, "streamhub");
         assert!(is_up(&words));
+    }
+
+    #[test]
+    fn the_unit_says_to_systemd_what_it_must_know() {
+        let lines: Vec<&str> = UNIT.lines().collect();
+        for (line, without) in [
+            ("Type=notify", "it is active before anything runs"),
+            ("WatchdogSec=60", "one that hangs is left hanging"),
+            ("Restart=always", "one that the watchdog ended stays away"),
+            ("SupplementaryGroups=video", "no camera may be opened"),
+        ] {
+            assert!(lines.contains(&line), "without {line} {without}");
+        }
+        for (setting, with) in [
+            ("NotifyAccess=", "others than the main process speak"),
+            ("StandardOutput=", "lines may miss the journal"),
+            ("StandardError=", "lines may miss the journal"),
+            ("PrivateDevices=", "/dev may have no cameras"),
+        ] {
+            let set = lines.iter().find(|line| line.starts_with(setting));
+            assert_eq!(set, None, "the default is right; otherwise {with}");
+        }
+    }
+
+    #[test]
+    fn the_unit_writes_lines_of_a_log() {
+        let start = exec_start();
+        let cli = Cli::try_parse_from(start.split(' ')).unwrap();
+        let Command::Up(args) = cli.command else {
+            panic!("{start}");
+        };
+        assert_eq!(args.output, Some(UpOutput::Log), "{start}");
     }
 
     /// A name would only stand for what is plugged in when the unit is started.
