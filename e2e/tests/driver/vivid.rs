@@ -10,6 +10,11 @@ use crate::loopback::jpeg_is_passed_on_as_it_is;
 use crate::real::{PATIENCE, Real};
 use streamhub_e2e::devices::{Device, has_no_pod, listing, runs_on, show};
 
+/// To the first frame after a replug: five times what it took at most on a busy machine, 45 s.
+const REPLUG: Duration = Duration::from_mins(4);
+/// How far most pictures are off at most, in seconds: five times the driver's tick.
+const NEAR: f64 = 0.02;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_of_a_real_driver_reach_nats_and_again_after_a_replug() -> Result<()> {
     let Some(real) = &Real::begin("driver")? else {
@@ -43,7 +48,11 @@ async fn frames_of_a_real_driver_reach_nats_and_again_after_a_replug() -> Result
     faults.kill("vm1/kubelet")?.mend()?;
     let device = device.is_registered_again(cluster)?;
     vm.is_ready()?;
-    frames.next(PATIENCE).await?;
+    // What the first subscription holds may be of before.
+    frames = Frames::subscribe(cluster, &subject).await?;
+    for _ in 0..5 {
+        frames.next(PATIENCE).await?;
+    }
     ensure!(
         desk.pod()? == pod,
         "the restart of the kubelet took the pod"
@@ -56,7 +65,7 @@ async fn frames_of_a_real_driver_reach_nats_and_again_after_a_replug() -> Result
     has_no_pod(cluster, &desk, PATIENCE)?;
     show(cluster, "unplugged")?;
 
-    let mut frames = Frames::subscribe(cluster, &subject).await?;
+    frames = Frames::subscribe(cluster, &subject).await?;
     let begin = Instant::now();
     vm.plug()?;
     let first = frames.next(PATIENCE).await;
@@ -64,6 +73,7 @@ async fn frames_of_a_real_driver_reach_nats_and_again_after_a_replug() -> Result
     real.explain(&desk, took);
     first?;
     println!("the first frame came {took:?} after the device");
+    ensure!(took < REPLUG, "the first frame came after {took:?}");
     let there = device.now(cluster)?;
     ensure!(there.path() == "/dev/video1", "{there:#?}");
     runs_on(cluster, &desk, Vm::NODE, &pod.uid)?;
@@ -137,16 +147,18 @@ async fn what_was_asked_for_is_there(vm: &Vm, device: &str, frames: &mut Frames)
         distances.push(timestamp.context("no timestamp")? - burnt);
     }
     let usual = burnt_time::median(&distances);
-    let worst = distances
+    let off: Vec<f64> = distances
         .iter()
         .map(|distance| (distance - usual).abs())
-        .fold(0.0, f64::max);
+        .collect();
+    let worst = off.iter().copied().fold(0.0, f64::max);
     println!(
         "the time burnt into {} pictures and their timestamps differ by the same, to {:.1} ms",
         distances.len(),
         worst * 1000.0
     );
-    // The driver counts in ticks of 4 ms, and is late on a busy machine. The next picture is 100 ms away.
-    ensure!(worst < 0.08, "{distances:?}");
+    // The driver counts in ticks of 4 ms, and is late on a busy machine now and then. The next picture is 100 ms away.
+    let near = off.iter().filter(|off| **off < NEAR).count();
+    ensure!(worst < 0.08 && near >= 25, "{distances:?}");
     Ok(())
 }
