@@ -6,11 +6,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
 use streamhub_e2e::{Camera, Cluster, Installation, Namespace, SYSTEM, WITH_DEVICES};
-use streamhub_testkit::{eventually, repository};
+use streamhub_testkit::{Folder, eventually, repository};
 
 const OPERATOR: &str = "--as=system:serviceaccount:streamhub-system:streamhub-operator";
 const NODE_AGENT: &str = "--as=system:serviceaccount:streamhub-system:streamhub-node-agent";
+/// A device's object, of a node that need not be there.
+const DEVICE: &str = "n1-0123456789";
 /// An account that nobody gave anything.
 const NOBODY: &str = "--as=system:serviceaccount:streamhub-system:nobody";
 
@@ -131,17 +134,73 @@ fn devices_are_given_to_pods_of_cameras_only_and_described_by_their_own_node() -
         ensure!(words.contains("for pods of Cameras only"), "{words}");
     }
     cluster.create(namespace.name(), &pod("cpu"))?;
+    an_agent_writes_of_its_own_node_and_not_who_may_use_a_device(&cluster)
+}
+
+fn an_agent_writes_of_its_own_node_and_not_who_may_use_a_device(cluster: &Cluster) -> Result<()> {
+    let folder = Folder::new()?;
+    // As the agent itself writes.
+    let apply = |who: &str, what: &str, more: &[&str]| -> Result<String> {
+        let object = format!(
+            "{{apiVersion: streamhub.dev/v1alpha1, kind: VideoDevice, metadata: {{name: {DEVICE}}}{what}}}"
+        );
+        let path = folder.write("device.yaml", &object)?.display().to_string();
+        let apply = ["apply", "--server-side", "-f", &path, who];
+        cluster.kubectl(&[&apply[..], more].concat())
+    };
+    let refused = |written: Result<String>, why: &str| -> Result<()> {
+        let words = written
+            .err()
+            .context(format!("taken, and not: {why}"))?
+            .to_string();
+        ensure!(words.contains(why), "{words}");
+        Ok(())
+    };
+    let its_own = agent_of("n1", cluster, &folder)?;
+    let another = agent_of("n2", cluster, &folder)?;
+    let spec = ", spec: {allowedNamespaces: [shop]}";
+    let status = (", status: {card: Cam}", ["--subresource=status"]);
+    let of_another = "the node agent of n2 may not write the VideoDevice of another node";
+    let of_administrators = "spec is for administrators to write";
+    let delete = ["delete", "videodevice", DEVICE, "--wait=false"];
 
     // A token that is of no pod is of no node.
-    let device =
-        "{apiVersion: streamhub.dev/v1alpha1, kind: VideoDevice, metadata: {name: n1-0123456789}}";
-    let path = std::env::temp_dir().join(format!("device-{}.yaml", std::process::id()));
-    fs::write(&path, device)?;
-    let refused = cluster.kubectl(&["create", "-f", &path.to_string_lossy(), NODE_AGENT]);
-    fs::remove_file(&path)?;
-    let words = refused.err().context("somebody made a device")?.to_string();
-    ensure!(words.contains("of an unknown node"), "{words}");
+    refused(apply(NODE_AGENT, "", &[]), "of an unknown node")?;
+    refused(apply(&another, "", &[]), of_another)?;
+    refused(apply(&its_own, spec, &[]), of_administrators)?;
+    apply(&its_own, "", &[])?;
+    apply(&its_own, status.0, &status.1)?;
+    refused(apply(&another, status.0, &status.1), of_another)?;
+    refused(apply(&its_own, spec, &[]), of_administrators)?;
+    let deleted = cluster.kubectl(&[&delete[..], &[&another]].concat());
+    refused(deleted, of_another)?;
+    cluster.kubectl(&[&delete[..], &[&its_own]].concat())?;
     Ok(())
+}
+
+/// The option that makes `kubectl` the agent of a node. The agent's token says which node that is, and for another account
+/// only a kubeconfig can say so: `--as-user-extra` came with `kubectl` 1.35.
+fn agent_of(node: &str, cluster: &Cluster, folder: &Folder) -> Result<String> {
+    let view = [
+        "config",
+        "view",
+        "--minify",
+        "--flatten",
+        "--raw",
+        "--output",
+        "json",
+    ];
+    let mut config: Value = serde_json::from_str(&cluster.kubectl(&view)?)?;
+    let user = config
+        .pointer_mut("/users/0/user")
+        .and_then(Value::as_object_mut)
+        .context("a kubeconfig without a user")?;
+    let account = NODE_AGENT.trim_start_matches("--as=");
+    user.insert("as".to_owned(), account.into());
+    let of_node = json!({"authentication.kubernetes.io/node-name": [node]});
+    user.insert("as-user-extra".to_owned(), of_node);
+    let path = folder.write(&format!("agent-of-{node}"), &config.to_string())?;
+    Ok(format!("--kubeconfig={}", path.display()))
 }
 
 #[test]
