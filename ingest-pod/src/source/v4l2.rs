@@ -150,6 +150,11 @@ struct Session {
 impl Session {
     fn open(spec: &V4l2Spec, attempt: &Attempt) -> Result<Self, Fault> {
         let mut opened = device::open(&spec.path)?;
+        // Another device may have been plugged in since the last look. From now on the number goes to no other: it is open
+        // here until the element has it open.
+        if let Some(promise) = &spec.promise {
+            promise.check(&spec.path)?;
+        }
         device::set_controls(&spec.path, &mut opened, &spec.controls)?;
         let source = make("v4l2src")?;
         let log = Arc::new(DriverLog::of(&source));
@@ -163,11 +168,6 @@ impl Session {
         let running = Running(pipeline.clone());
         if pipeline.set_state(gst::State::Ready).is_err() {
             return Err(not_ready(spec, &bus));
-        }
-        // Another device may have been plugged in since the last look. From now on the element has it open, and its number
-        // goes to no other.
-        if let Some(promise) = &spec.promise {
-            promise.check(&spec.path)?;
         }
         let offered = source.static_pad("src").map(|pad| pad.query_caps(None));
         let offers = offered.map_or_else(Vec::new, |caps| offer::offers(&caps));
