@@ -214,8 +214,8 @@ impl<'a> Search<'a> {
         }
         let key = &self.camera.key;
         let ours = format!("{}/{}", key.namespace, names::pod(&key.name));
-        let holder = one.status.holder.clone();
-        (holder.as_ref() != Some(&ours)).then(|| Trouble::Busy {
+        let holder = one.status.holder.clone().filter(|holder| *holder != ours)?;
+        Some(Trouble::Busy {
             device: shown(one),
             holder,
         })

@@ -50,12 +50,12 @@ pub enum Trouble {
         candidates: Vec<String>,
     },
     /// Somebody else has it.
-    #[error("{device} is in use by {}; end that, or choose another device", who(.holder.as_deref()))]
+    #[error("{device} is in use by pod {holder}; end that, or choose another device")]
     Busy {
         /// The device, for people.
         device: String,
         /// Namespace and name of a pod.
-        holder: Option<String>,
+        holder: String,
     },
     /// It is not for this namespace.
     #[error(
@@ -245,11 +245,4 @@ fn listed(candidates: &[String]) -> String {
         text = format!("{text}; and {more} more");
     }
     text
-}
-
-fn who(holder: Option<&str>) -> String {
-    holder.map_or_else(
-        || "something that is no pod".to_owned(),
-        |holder| format!("pod {holder}"),
-    )
 }
