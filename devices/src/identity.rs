@@ -121,16 +121,18 @@ fn place(identity: &DeviceIdentity) -> Place {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registry {
     held: BTreeMap<Place, (DeviceIdentity, DeviceId)>,
+    /// What is remembered of places in which nothing was seen yet.
+    awaited: BTreeMap<Place, (DeviceIdentity, DeviceId)>,
 }
 
 impl Registry {
-    /// A registry that remembers: ids of devices that are still in their places stay.
-    pub fn remembering(held: impl IntoIterator<Item = (DeviceIdentity, DeviceId)>) -> Self {
-        let mut taken = BTreeSet::new();
-        let held = held.into_iter();
+    /// A registry that remembers: ids of devices that are still in their places stay, however late they are seen there, as
+    /// long as no other device has got the id by then.
+    pub fn remembering(known: impl IntoIterator<Item = (DeviceIdentity, DeviceId)>) -> Self {
+        let known = known.into_iter();
         Self {
-            held: held
-                .filter(|(_, id)| taken.insert(id.clone()))
+            held: BTreeMap::new(),
+            awaited: known
                 .map(|(identity, id)| (place(&identity), (identity, id)))
                 .collect(),
         }
@@ -159,6 +161,15 @@ impl Registry {
             *owners.entry(numbered).or_default() += 1;
         }
         let mut taken: BTreeSet<DeviceId> = self.held.values().map(|(_, id)| id.clone()).collect();
+        for (place, now) in &places {
+            // After a boot drivers answer when they are loaded: what is not there yet may still be plugged in.
+            let Some((before, id)) = self.awaited.remove(place) else {
+                continue;
+            };
+            if before == **now && taken.insert(id.clone()) {
+                self.held.insert(place.clone(), (before, id));
+            }
+        }
         for (place, identity) in places {
             if self.held.contains_key(&place) {
                 continue;

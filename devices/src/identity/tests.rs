@@ -99,6 +99,36 @@ fn what_was_given_before_a_restart_stays() {
 }
 
 #[test]
+fn what_was_given_before_a_restart_stays_for_a_twin_that_is_seen_late() {
+    let mut before = Registry::default();
+    let (first, twin) = (camera("1-1", Some("A1B2")), camera("1-2", Some("A1B2")));
+    before.update(slice::from_ref(&first));
+    let both = [first.clone(), twin.clone()];
+    let given = before.update(&both);
+    let mut after = Registry::remembering(both.clone().into_iter().zip(given.clone()));
+    assert_eq!(after.update(slice::from_ref(&twin)), given[1..]);
+    assert_eq!(after.update(&both), given);
+    // Now that it was seen it can be unplugged.
+    after.update(slice::from_ref(&twin));
+    assert_ne!(after.update(&both)[0], given[0]);
+}
+
+#[test]
+fn nothing_is_kept_for_a_device_that_is_elsewhere_or_was_replaced() {
+    let (first, twin) = (camera("1-1", Some("A1B2")), camera("1-2", Some("A1B2")));
+    let given = id(&mut Registry::default(), slice::from_ref(&first));
+    let remembering = || Registry::remembering([(first.clone(), given.clone())]);
+    let mut moved = remembering();
+    assert_eq!(id(&mut moved, slice::from_ref(&twin)), given);
+    let both = moved.update(&[first.clone(), twin.clone()]);
+    assert_eq!(both[1], given);
+    assert_ne!(both[0], given);
+    let mut replaced = remembering();
+    replaced.update(&[camera("1-1", Some("C3D4"))]);
+    assert_ne!(replaced.update(&[first.clone(), twin.clone()])[0], given);
+}
+
+#[test]
 fn ids_differ_even_where_hashes_do_not() {
     let coarse = |_: &MadeOf, attempt: u32| format!("{:010x}", attempt / 2);
     let present: Vec<DeviceIdentity> = ["1-1", "1-2", "1-3"]
@@ -149,6 +179,21 @@ proptest! {
                 }
             }
             before = now;
+        }
+    }
+
+    #[test]
+    fn ids_stay_over_a_restart_in_whatever_order_devices_answer_after_it(
+        scans in prop::collection::vec(machine(), 0..6), present in machine().prop_shuffle()
+    ) {
+        let mut before = Registry::default();
+        for scan in scans {
+            before.update(&scan);
+        }
+        let given = before.update(&present);
+        let mut after = Registry::remembering(present.iter().cloned().zip(given.clone()));
+        for seen in 1..=present.len() {
+            prop_assert_eq!(after.update(&present[..seen]), given[..seen].to_vec());
         }
     }
 

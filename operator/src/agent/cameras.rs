@@ -58,8 +58,8 @@ impl Cameras {
     }
 
     /// What an earlier agent wrote: devices that it knew keep their ids, and need not be asked again, if they were not
-    /// unplugged since. Ids that were given without it are forgotten, as nobody was told of them; the next look finds all that
-    /// is there by its own.
+    /// unplugged since; for those that are not seen at once they are kept. Ids that were given without it are forgotten, as
+    /// nobody was told of them; the next look finds all that is there by its own.
     pub fn remember(&mut self, known: &BTreeMap<String, Known>) {
         self.ids = Registry::remembering(ids(&self.place, known));
         let in_this_boot = || {
@@ -261,21 +261,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn twins_keep_their_ids_over_a_boot() {
+    async fn twins_keep_their_ids_over_a_boot_whichever_answers_late() {
         let machine = Machine::new();
         let before = written(&machine);
         let booted = Place {
             boot_id: "another".to_owned(),
             ..place()
         };
-        let mut cameras = Cameras::new(booted, machine.ground.clone());
-        cameras.remember(&before);
-        cameras.set(seen([twin(1), twin(2)]));
-        let now = picture(&cameras);
-        assert_eq!(now.present.len(), 2);
-        for (name, status) in &now.present {
-            assert_eq!(status.device_path, before[name].status.device_path);
-            assert_eq!(status.boot_id, "another");
+        for first in [vec![twin(1), twin(2)], vec![twin(1)], vec![twin(2)], vec![]] {
+            let mut cameras = Cameras::new(booted.clone(), machine.ground.clone());
+            cameras.remember(&before);
+            cameras.set(seen(first));
+            cameras.set(seen([twin(1), twin(2)]));
+            let now = picture(&cameras);
+            assert_eq!(now.present.len(), 2);
+            for (name, status) in &now.present {
+                assert_eq!(status.device_path, before[name].status.device_path);
+                assert_eq!(status.boot_id, "another");
+            }
         }
     }
 
