@@ -76,6 +76,10 @@ impl Cameras {
 
     /// This is there, and nothing else.
     pub fn set(&mut self, scan: Scan) {
+        self.set_at(scan, Instant::now());
+    }
+
+    fn set_at(&mut self, scan: Scan, now: Instant) {
         let hangs = |one: &&Unreadable| one.error.kind() == ErrorKind::TimedOut;
         let hanging = scan.unreadable.iter().filter(hangs);
         self.hanging = hanging.map(|one| one.found.open_path.clone()).collect();
@@ -90,13 +94,13 @@ impl Cameras {
         for (id, camera) in &mut self.all {
             if !present.contains(id) && camera.gone.is_none() {
                 tracing::info!(%id, path = camera.found.dev_path, "a capture device is gone");
-                camera.gone = Some((Instant::now(), clock::now()));
+                camera.gone = Some((now, clock::now()));
                 camera.offer(Offer::new());
             }
         }
         self.all.retain(|_, camera| {
             let gone = camera.gone.as_ref();
-            gone.is_none_or(|(since, _)| since.elapsed() < PLUGIN_FOR)
+            gone.is_none_or(|(since, _)| now.duration_since(*since) < PLUGIN_FOR)
         });
     }
 
@@ -279,6 +283,19 @@ mod tests {
                 assert_eq!(status.device_path, before[name].status.device_path);
                 assert_eq!(status.boot_id, "another");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_unplugged_for_long_loses_its_plugin() {
+        let machine = Machine::new();
+        let mut cameras = Cameras::new(place(), machine.ground.clone());
+        let begin = Instant::now();
+        cameras.set_at(seen([twin(1), twin(2)]), begin);
+        for (minutes, left) in [(0, 2), (9, 2), (10, 1)] {
+            let now = begin + Duration::from_mins(minutes);
+            cameras.set_at(seen([twin(2)]), now);
+            assert_eq!(cameras.all.len(), left, "after {minutes} minutes");
         }
     }
 
