@@ -123,19 +123,17 @@ async fn our_own_client_says_what_is_wrong() {
         consumer.snapshot(&cam, &main).await,
         Err(FrameError::NoResponders)
     ));
-    let camera = Camera::start(&publisher, 30, 3_000).await;
-    eventually_async(Duration::from_secs(10), "a snapshot", || async {
+    let _camera = Camera::start(&publisher, 30, 3_000).await;
+    let shown = eventually_async(Duration::from_secs(10), "a snapshot", || async {
         consumer.snapshot(&cam, &main).await.ok()
-    })
-    .await
-    .unwrap();
+    });
+    let shown = shown.await.unwrap();
     let unknown = consumer.snapshot(&cam, &token("other")).await;
     assert!(matches!(
         unknown,
         Err(FrameError::Refused(NextRefusal::UnknownRendition))
     ));
-    let attempts = camera.attempts();
-    let future = attempts.last().unwrap().frame_id + 1_000_000;
+    let future = shown.metadata.frame_id + 1_000_000;
     let wait = Duration::from_millis(100);
     assert!(matches!(
         consumer.next(&cam, &main, Some(future), wait).await,
