@@ -144,6 +144,40 @@ fn what_a_camera_says_of_its_pod_wins_over_what_the_installation_says() {
     assert_eq!(pod["spec"]["priorityClassName"], "low");
 }
 
+#[test]
+fn a_pod_is_pulled_with_the_secrets_of_the_installation() {
+    let mut recipe = recipe("1");
+    let secrets = |recipe: &PodRecipe| {
+        let pod = json!(pod(&run(TEST), recipe, 1));
+        pod["spec"]["imagePullSecrets"].clone()
+    };
+    assert_eq!(secrets(&recipe), Value::Null);
+    recipe.pull_secrets = vec!["registry".to_owned(), "mirror".to_owned()];
+    assert_eq!(
+        secrets(&recipe),
+        json!([{"name": "registry"}, {"name": "mirror"}])
+    );
+}
+
+#[test]
+fn what_scrapes_metrics_finds_a_pod() {
+    let pod = json!(pod(&run(TEST), &recipe("1"), 1));
+    let metadata = &pod["metadata"];
+    // By annotations, and by the chart's PodMonitor: charts/checks/rendered has the same.
+    let annotations = &metadata["annotations"];
+    assert_eq!(annotations["prometheus.io/scrape"], "true");
+    assert_eq!(annotations["prometheus.io/port"], "8080");
+    assert_eq!(annotations["prometheus.io/path"], "/metrics");
+    let labels = &metadata["labels"];
+    assert_eq!(labels["app.kubernetes.io/name"], "streamhub-ingest");
+    assert_eq!(labels["streamhub.dev/hub"], "default");
+    let port = &pod["spec"]["containers"][0]["ports"][0];
+    assert_eq!(
+        (port["name"].as_str(), port["containerPort"].as_u64()),
+        (Some("http"), Some(8080))
+    );
+}
+
 /// What should run of a camera whose device is there.
 fn device_run(changes: Value) -> Run {
     let mut world = World::default();
