@@ -1,6 +1,7 @@
 //! A Prometheus scrapes operator and cameras: every panel has something to show, and alerts fire and cease.
 #![allow(clippy::indexing_slicing, reason = "tests")]
 
+mod far;
 mod server;
 
 use std::fs;
@@ -8,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use far::Far;
 use server::{Pace, Prometheus};
 use streamhub_e2e::{Cluster, Doorway, Faults, Forward, Installation, Namespace, SYSTEM};
 use streamhub_testkit::{Testcam, eventually, eventually_async};
@@ -29,7 +31,21 @@ const OBJECTS: &str = r#"
 {apiVersion: streamhub.dev/v1alpha1, kind: Camera, metadata: {name: twin}, spec: {source: {rtsp: {url: "URL"}}}}
 "#;
 
-/// Reads all frames of the namespace and sends feedback, for as long as there is a server; ends when dropped.
+/// Those that stay.
+const CAMERAS: [&str; 3] = ["camera/door", "camera/till", "camera/yard"];
+
+/// A camera of ten frames a second whose server is far away.
+const FAR: &str = r#"
+{apiVersion: streamhub.dev/v1alpha1, kind: StreamHub, metadata: {name: far}, spec: {nats: {url: "nats://ADDRESS"}}}
+---
+{apiVersion: streamhub.dev/v1alpha1, kind: Camera, metadata: {name: gate}, spec: {
+  hubRef: {name: far}, source: {test: {width: 320, height: 240, fps: 10}}}}
+"#;
+
+/// Of the frames that are due meanwhile, two may be under way.
+const LATE: Duration = Duration::from_millis(500);
+
+/// Reads all frames of the hub and sends feedback, for as long as there is a server; ends when dropped.
 struct Consumer {
     task: JoinHandle<()>,
     _forward: Forward,
@@ -149,9 +165,30 @@ impl Scene {
         self.prometheus.discover(&self.cluster).await?;
         self.fires("StreamHubCameraAbsent", "till", 4).await?;
         self.place("till", "null")?;
-        self.ready()?;
+        self.ready(&CAMERAS)?;
         self.prometheus.discover(&self.cluster).await?;
         self.ceases("StreamHubCameraAbsent", "till").await
+    }
+
+    async fn far_server(&self) -> Result<()> {
+        let subject = format!("streamhub.{NAMESPACE}.far.frames.>");
+        let far = Far::start(&self.cluster, subject).await?;
+        let objects = FAR.replace("ADDRESS", &far.address().to_string());
+        self.cluster.apply(NAMESPACE, &objects)?;
+        self.ready(&["camera/gate"])?;
+        self.prometheus.discover(&self.cluster).await?;
+        far.answers_after(LATE);
+        self.fires("StreamHubFramesDropped", "gate", 6).await?;
+        far.answers_after(Duration::ZERO);
+        self.ceases_within("StreamHubFramesDropped", "gate", 6)
+            .await?;
+        self.kubectl(&["delete", "camera/gate", "streamhub/far", "-n", NAMESPACE])?;
+        eventually(Duration::from_secs(30), "the pod to go", || {
+            let selector = "streamhub.dev/camera=gate";
+            let pods = ["get", "pods", "-n", NAMESPACE, "-l", selector, "-o=name"];
+            self.cluster.kubectl(&pods).ok()?.is_empty().then_some(())
+        })?;
+        self.prometheus.discover(&self.cluster).await
     }
 
     async fn server_away(&self) -> Result<()> {
@@ -186,7 +223,7 @@ impl Scene {
         self.ceases("StreamHubOperatorDown", "").await
     }
 
-    fn ready(&self) -> Result<()> {
+    fn ready(&self, cameras: &[&str]) -> Result<()> {
         let ready = [
             "wait",
             "-n",
@@ -194,7 +231,7 @@ impl Scene {
             "--for=condition=Ready",
             "--timeout=60s",
         ];
-        self.kubectl(&[&ready[..], &["camera/door", "camera/till", "camera/yard"]].concat())
+        self.kubectl(&[&ready[..], cameras].concat())
     }
 }
 
@@ -217,12 +254,13 @@ async fn alerts_and_queries(pace: Pace) -> Result<()> {
         cluster,
         pace,
     };
-    scene.ready()?;
+    scene.ready(&CAMERAS)?;
     let consumer = Consumer::start(&scene.cluster).await?;
     scene.prometheus.discover(&scene.cluster).await?;
 
     scene.refused_camera().await?;
     scene.dead_camera(&mut camera).await?;
+    scene.far_server().await?;
     scene.server_away().await?;
     scene.operator_away().await?;
     // After it: the errors are counted by the one who made them.
@@ -230,7 +268,7 @@ async fn alerts_and_queries(pace: Pace) -> Result<()> {
     scene.pod_without_a_node().await?;
 
     drop(consumer);
-    scene.ready()?;
+    scene.ready(&CAMERAS)?;
     let _consumer = Consumer::start(&scene.cluster).await?;
     // Rates are made of several scrapes.
     tokio::time::sleep(Duration::from_secs(15)).await;
@@ -242,8 +280,16 @@ async fn alerts_and_queries(pace: Pace) -> Result<()> {
     };
     fs::write(&file, text).with_context(|| format!("can't write {}", file.display()))?;
     println!("the table is in {}", file.display());
-    let firing = scene.prometheus.firing().await?;
-    anyhow::ensure!(firing.is_empty(), "fires though all is well: {firing:?}");
+    // A busy machine makes the cameras drop a frame now and then.
+    let limit = Duration::from_mins(1);
+    let well = eventually_async(limit, "all alerts to cease", async || {
+        let firing = scene.prometheus.firing().await.ok()?;
+        firing.is_empty().then_some(())
+    });
+    if well.await.is_err() {
+        let firing = scene.prometheus.firing().await?;
+        anyhow::bail!("fires though all is well: {firing:?}");
+    }
     table.map(drop)
 }
 
@@ -254,7 +300,7 @@ async fn every_query_finds_something_and_alerts_fire_and_cease() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "forty minutes"]
+#[ignore = "fifty minutes"]
 async fn alerts_as_they_are_shipped_fire_and_cease() -> Result<()> {
     alerts_and_queries(Pace::Shipped).await
 }

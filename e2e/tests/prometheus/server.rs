@@ -49,10 +49,12 @@ impl Pace {
                 ]
             })
             .collect();
-        // How long a camera must have been away to be called absent, and an operator without failures to be called well.
+        // How long a camera must have been away to be called absent, one without drops and an operator without failures
+        // to be called well.
         for (shipped, hurried) in [
             ("[1h:1m]", "[5m:1s]"),
             (" > 120", " > 5"),
+            ("[5m]", "[30s]"),
             ("[15m]", "[15s]"),
         ] {
             ensure!(rules.contains(shipped), "no {shipped} in the rules");
