@@ -1,4 +1,5 @@
-//! Among two hundred Cameras with pods some whose stored form is not valid harm none of the others.
+//! Among two hundred Cameras with pods some whose stored form is not valid harm none of the others. Three of them stream; the
+//! others' pods are such as no node takes.
 #![allow(clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::BTreeMap;
