@@ -106,7 +106,6 @@ pub fn metadata(frame_id: u64, events: Events) -> Metadata {
 /// One attempt to publish.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt {
-    pub frame_id: u64,
     pub at_us: i64,
     pub took: Duration,
     pub result: Result<(), DropReason>,
@@ -163,7 +162,6 @@ impl Camera {
                 let started = Instant::now();
                 let result = rendition.publish(&mut metadata(frame_id, events), jpeg.clone());
                 log.lock().unwrap().push(Attempt {
-                    frame_id,
                     at_us: hub_time_us(),
                     took: started.elapsed(),
                     result,
