@@ -10,7 +10,7 @@ use streamhub_wire::next::{ERROR_HEADER, MAX_WAITING, NextRefusal};
 use streamhub_wire::publish::DropReason;
 use streamhub_wire::subscribe::FrameError;
 
-use crate::camera::{Camera, consumer, metadata, publisher, rendition, token};
+use crate::camera::{Camera, consumer, metadata, publisher, rendition, settled, token};
 
 const SUBJECT: &str = "test.hub.next.cam.main";
 
@@ -47,10 +47,12 @@ async fn each_request_gets_the_first_frame_after_the_one_it_names() {
     let server = NatsServer::start().unwrap();
     let publisher = publisher(&server).await;
     let _camera = Camera::start(&publisher, 30, 3_000).await;
+    // The server has the subscription of the one before the request of the other.
+    settled(&publisher).await;
     let client = server.connect().await.unwrap();
-    let mut last = id(&ask(&client, SUBJECT, "").await);
+    let mut last = id(&ask(&client, SUBJECT, "{\"wait\": \"15s\"}").await);
     for _ in 0..20 {
-        let body = format!("{{\"after\": {last}, \"wait\": \"5s\"}}");
+        let body = format!("{{\"after\": {last}, \"wait\": \"15s\"}}");
         let reply = ask(&client, SUBJECT, &body).await;
         assert_eq!(reply.payload.len(), 3_000);
         assert!(id(&reply) > last);
@@ -63,6 +65,7 @@ async fn what_cannot_be_answered_is_refused_with_a_word() {
     let server = NatsServer::start().unwrap();
     let publisher = publisher(&server).await;
     let _camera = Camera::start(&publisher, 30, 3_000).await;
+    settled(&publisher).await;
     let client = server.connect().await.unwrap();
     let future = "{\"after\": 9007199254740990, \"wait\": \"300ms\"}";
     let started = Instant::now();
@@ -94,7 +97,14 @@ async fn sixty_four_wait_and_the_rest_are_told_busy() {
             tokio::spawn(async move { ask(&client, SUBJECT, "{\"wait\": \"15s\"}").await })
         })
         .collect();
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Those that find no place are answered at once: then all have come.
+    let refused = || async {
+        let answered = requests.iter().filter(|request| request.is_finished());
+        (answered.count() >= 6).then_some(())
+    };
+    eventually_async(Duration::from_secs(10), "six refusals", refused)
+        .await
+        .unwrap();
     main.publish(
         &mut metadata(1, Events::default()),
         Bytes::from_static(b"jpeg"),
@@ -149,7 +159,7 @@ async fn an_instance_that_may_not_publish_leaves_requests_to_the_one_that_does()
     let _next = other.serve_next(&token("cam")).await.unwrap();
     other.set_answering(false);
     for instance in [&holder, &other] {
-        instance.round_trip().await.unwrap();
+        settled(instance).await;
     }
     let client = server.connect().await.unwrap();
     for _ in 0..50 {
@@ -214,7 +224,7 @@ async fn what_fits_is_counted_with_the_headers_and_looked_up_again_after_a_recon
     assert!((60_000..65_536).contains(&first), "{first}");
     publisher.round_trip().await.unwrap();
     server.restart_with("max_payload: 32KB").unwrap();
-    let second = eventually_async(Duration::from_secs(10), "the lower limit", || {
+    let second = eventually_async(Duration::from_secs(30), "the lower limit", || {
         let limit = too_much().filter(|limit| *limit < 32_768);
         async move { limit }
     })
