@@ -128,9 +128,9 @@ async fn a_server_of_another_authority_is_not_trusted() {
     let other = Certificates::generate().unwrap();
     let secrets = secrets(&[("ca.crt", &std::fs::read_to_string(other.ca()).unwrap())]);
     let publisher = publisher(&server.url(), secrets.path()).await;
-    let failed = |state: &ConnState| !state.reason().is_empty();
-    let state = state_that(&publisher, failed).await;
-    assert!(state.reason().contains("certificate"), "{state:?}");
+    // A first attempt may have been too slow to come that far.
+    let distrusted = |state: &ConnState| state.reason().contains("certificate");
+    state_that(&publisher, distrusted).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
