@@ -96,7 +96,11 @@ class Client:
         return await self.nc.request(self.subject("next"), payload, timeout=40)
 
     async def pull(self):
-        meta = self.read(await self.ask(), "next")
+        first = await self.ask()
+        # A request that does not say how long waits a second, which a busy machine may need.
+        while first.headers.get("Streamhub-Error") == "timeout":
+            first = await self.ask()
+        meta = self.read(first, "next")
         for _ in range(self.args.frames):
             meta = self.read(await self.ask(after=meta["frame_id"], wait="20s"), "next")
         never = await self.ask(after=2**53 - 2, wait="200ms")

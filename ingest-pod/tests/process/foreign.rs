@@ -9,7 +9,8 @@ use streamhub_testkit::{NatsServer, Proc, clip, paths};
 use crate::recorder::Recorder;
 use crate::support::{Ingest, prefix};
 
-const MODULE: &str = "{feedback: {perception: {events: [spatial_object], ttl: 2s}}}";
+/// The payload lives long enough for a client that stands still meanwhile to find it.
+const MODULE: &str = "{feedback: {perception: {events: [spatial_object], ttl: 10s}}}";
 
 fn python(name: &str, script: &str, nats: &NatsServer, more: &[&str]) -> Proc {
     let mut command = Command::new(paths::python().unwrap());

@@ -15,7 +15,8 @@ fn rules() -> FeedbackRules {
     let mut rules = FeedbackRules::default();
     for (module, event) in [("perception", "spatial_object"), ("ui", "user_selection")] {
         let events = rules.0.entry(token(module)).or_default();
-        events.insert(token(event), Duration::from_secs(1));
+        // Long enough for a client that stands still meanwhile to find it.
+        events.insert(token(event), Duration::from_secs(10));
     }
     rules
 }
