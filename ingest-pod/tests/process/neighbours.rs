@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use streamhub_testkit::{NatsServer, Testcam};
+use streamhub_wire::metadata::Metadata;
 use streamhub_wire::status::CameraState;
 
 use crate::recorder::Recorder;
@@ -50,10 +51,13 @@ impl Street {
         street
     }
 
+    /// The last frame of before; asked for while the camera is away.
+    fn last_before(&self) -> Metadata {
+        self.dying_frames.last().expect("frames before")
+    }
+
     /// Waits until the camera delivers again, and checks the ids of both.
-    async fn check_recovery(&self) {
-        let before = self.dying_frames.seen();
-        let before = &before.last().expect("frames before").metadata;
+    async fn check_recovery(&self, before: &Metadata) {
         let status = self.dying.wait_ready();
         assert!(status.source.reconnects >= 1);
         let again = self
@@ -105,15 +109,16 @@ async fn a_camera_that_loses_power_comes_back_and_its_neighbour_never_notices() 
     street
         .dying
         .wait_for("attempts", |status| status.source.reconnects >= 3);
+    let before = street.last_before();
     street.server.restart().unwrap();
-    street.check_recovery().await;
+    street.check_recovery(&before).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_camera_that_hangs_with_its_connection_open_is_found_out_and_comes_back() {
     let mut street = Street::start().await;
-    street.server.process().freeze().unwrap();
     let frozen = Instant::now();
+    street.server.process().freeze().unwrap();
     let lost = street
         .dying
         .wait_for("lost", |status| status.reason == "NoFrames");
@@ -127,6 +132,7 @@ async fn a_camera_that_hangs_with_its_connection_open_is_found_out_and_comes_bac
     street
         .dying
         .wait_for("an attempt", |status| status.source.reconnects >= 1);
+    let before = street.last_before();
     street.server.process().thaw().unwrap();
-    street.check_recovery().await;
+    street.check_recovery(&before).await;
 }
