@@ -93,9 +93,11 @@ async fn one_rendition_changes_while_the_other_keeps_flowing() {
     assert!(!metrics.contains("rendition=\"low\""), "{metrics}");
     main.more(5).await;
 
+    // The frames first: a drop between the two must be counted.
+    let frames = main.metadata();
     let after = camera.status().unwrap();
     assert_ne!(before.config.hash, after.config.hash);
-    assert_unbroken(&main.metadata(), &before, &after);
+    assert_unbroken(&frames, &before, &after);
     assert_numbering(&low.metadata());
 }
 
@@ -184,8 +186,9 @@ async fn a_wrong_document_is_refused_and_the_last_good_one_stays_in_use() {
         status.config.refused.contains("No such file")
     });
     frames.more(5).await;
+    let seen = frames.metadata();
     let refused = camera.status().unwrap();
-    assert_unbroken(&frames.metadata(), &before, &refused);
+    assert_unbroken(&seen, &before, &refused);
 
     camera.edit(&good.replace("fps: 25}]", "fps: 12}]"));
     let status = camera.wait_for("recovery", |status| status.config.refused.is_empty());
