@@ -105,7 +105,8 @@ async fn a_payload_is_in_the_frames_that_follow_and_the_cameras_own_wins() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payload_ends_with_the_ttl_of_its_event() {
     let nats = NatsServer::start().unwrap();
-    let modules = "{ui: {events: [long, short], ttl: 3s, eventTtl: {short: 500ms}}}";
+    // A machine that stands still for some seconds lets none of them end before it was seen.
+    let modules = "{ui: {events: [long, short], ttl: 15s, eventTtl: {short: 5s}}}";
     let (_camera, frames, speaker) = camera(&nats, modules).await;
     say(&speaker, "ui.long", None, Some(json!({"n": 1}))).await;
     say(&speaker, "ui.short", Some("cam"), Some(json!({"n": 2}))).await;
@@ -134,9 +135,9 @@ async fn a_payload_ends_with_the_ttl_of_its_event() {
     };
     // From the first frame with it to the last one; encoding lies between the look at the clock and both.
     let (short, long) = (visible("short"), visible("long"));
-    assert!(short < Duration::from_millis(1_500), "{short:?}");
+    assert!(short < Duration::from_secs(11), "{short:?}");
     assert!(
-        (Duration::from_secs(2)..Duration::from_secs(4)).contains(&long),
+        (Duration::from_secs(9)..Duration::from_secs(21)).contains(&long),
         "{long:?}"
     );
 }
