@@ -6,7 +6,7 @@ use streamhub_testkit::{NatsServer, Testcam, clip, free_port};
 use streamhub_wire::status::CameraState;
 use streamhub_wire::subscribe::{Frame, FrameStream};
 
-use crate::support::{Ingest, consumer, frames, next};
+use crate::support::{Ingest, consumer, frames, next, token};
 
 /// The next frame of this source; on the way there ids only rise, and each source has an epoch of its own.
 async fn frame_of(stream: &mut FrameStream, source: &str, last: &mut Option<Frame>) {
@@ -46,6 +46,7 @@ async fn a_dead_camera_is_replaced_and_is_back_once_it_has_been_fresh() {
         .subscribe("streamhub.default.default.events.lobby.source-switched")
         .await
         .unwrap();
+    client.flush().await.unwrap();
     let consumer = consumer(&nats).await;
     let mut stream = frames(&consumer, "lobby", "main").await;
     let mut last = None;
@@ -118,9 +119,12 @@ async fn a_camera_that_was_never_there_is_replaced_and_fallbacks_change_in_place
         "{{file: {{uri: '{}', fps: 100, onEnd: Stop}}}}",
         film.display()
     );
-    let ingest = Ingest::start("porch", &spec(&once), &nats);
     let consumer = consumer(&nats).await;
     let mut stream = frames(&consumer, "porch", "main").await;
+    // The film is over in a second. That nobody answers yet the server says after it has taken the subscription.
+    let nobody = consumer.snapshot(&token("porch"), &token("main")).await;
+    assert!(nobody.is_err());
+    let ingest = Ingest::start("porch", &spec(&once), &nats);
     let mut last = None;
     frame_of(
         &mut stream,
