@@ -72,9 +72,10 @@ async fn sender_reports_take_over_unless_arrival_is_asked_for_and_timestamps_hav
             offset.abs() < 1_000.0,
             "{name}: {offset} ms, on one machine"
         );
-        // In the first five seconds of a connection timestamps may be held to arrival, and step once.
-        let settled = (status.started + 6_500).saturating_sub(status.at);
-        tokio::time::sleep(Duration::from_millis(settled)).await;
+    }
+    // In the first five seconds of a connection timestamps may be held to arrival, and step once.
+    tokio::time::sleep(Duration::from_millis(6_500)).await;
+    for (name, wanted, ingest) in &cameras {
         let frames = watch(&nats, name, 30).await;
         assert!(
             frames.iter().all(|frame| frame.capture.source == *wanted),
@@ -83,7 +84,9 @@ async fn sender_reports_take_over_unless_arrival_is_asked_for_and_timestamps_hav
         // 90 kHz does not divide every interval, and slewing moves by 500 ppm.
         let jitter = jitter(&frames, 40_000);
         assert!(jitter <= 50, "{name}: {jitter} us");
-        let age = frames[0].published - frames[0].timestamp;
+        // Of the quickest: the machine may stand still while one is under way.
+        let ages = frames.iter().map(|frame| frame.published - frame.timestamp);
+        let age = ages.min().expect("frames");
         let shift = if *name == "shifted" { 2_000_000 } else { 0 };
         assert!(
             (shift - 200_000..shift + 1_500_000).contains(&age),
