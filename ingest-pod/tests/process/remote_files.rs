@@ -117,6 +117,7 @@ async fn the_status_says_how_far_it_is() {
     let status = ingest.wait_for("progress", |status| status.reason == "Fetching");
     assert_eq!(status.state, CameraState::Connecting);
     assert!(status.message.contains("MB fetched"), "{}", status.message);
+    web.folder.write("go", "").unwrap();
     ingest.wait_ready();
 }
 

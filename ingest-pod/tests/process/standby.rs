@@ -3,7 +3,9 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use streamhub_testkit::{Badcam, Folder, NatsServer, clip, eventually, free_port};
+use streamhub_testkit::{
+    Badcam, Folder, NatsServer, clip, eventually, eventually_async, free_port,
+};
 use streamhub_wire::status::CameraState;
 
 use crate::recorder::Recorder;
@@ -71,11 +73,18 @@ async fn a_film_that_comes_late_is_shown_from_its_beginning_before_its_end_is_th
     let mut ingest = Ingest::with("late", &spec, &nats, None, &more);
     let status = ingest.proc.wait(PATIENCE).unwrap();
     assert_eq!(status.code(), Some(0), "{}", ingest.proc.last_words());
-    let sources: Vec<String> = recorder
-        .metadata()
-        .into_iter()
-        .map(|metadata| metadata.source)
-        .collect();
+    let seen = || -> Vec<String> {
+        let sources = recorder.metadata().into_iter();
+        sources.map(|metadata| metadata.source).collect()
+    };
+    // What the process sent last may still be on its way to this reader.
+    let sources = eventually_async(PATIENCE, "the film", || async {
+        let sources = seen();
+        let film = sources.iter().filter(|source| **source == url).count();
+        (film >= 20).then_some(sources)
+    })
+    .await
+    .unwrap_or_else(|_| seen());
     let first = sources.first().map(String::as_str);
     assert_eq!(first, Some("test://late"), "the fallback stood in");
     let film = sources.iter().filter(|source| **source == url).count();
@@ -105,6 +114,7 @@ async fn what_is_to_be_known_of_a_film_that_stands_in_is_said() {
         "{}",
         status.message
     );
+    web.folder.write("go", "").unwrap();
     ingest.wait_for("the film", |status| status.source.fallback == Some(0));
     drop(ingest);
 

@@ -37,6 +37,8 @@ def say(*words):
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+    # Connections that wait to be taken; those above it must try again, a second later and more.
+    request_queue_size = 128
 
     def handle_error(self, request, client_address):
         """Cameras are left all the time; that is no error."""
@@ -116,12 +118,14 @@ class Handler(BaseHTTPRequestHandler):
         return self.answer_file(rest, query)
 
     def answer_slow(self, rest, query):
-        """A file over some seconds, without a length."""
+        """A file over some seconds, without a length; the second half once the file "go" is in the folder."""
         self.send_response(200)
         self.end_headers()
         self.close_connection = True
         body = open(os.path.join(FOLDER, rest), "rb").read()
         for at in range(20):
+            while at == 10 and not os.path.exists(os.path.join(FOLDER, "go")):
+                time.sleep(0.02)
             self.wfile.write(body[len(body) * at // 20 : len(body) * (at + 1) // 20])
             time.sleep(0.15)
 
