@@ -125,7 +125,8 @@ async fn after_nats_was_killed_frames_resume_at_once_and_at_most_two_are_old() {
     assert!(before.metadata.published < stopped + 1_000_000);
     assert_gap(&before, &first);
 
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // Of three seconds.
+    recorder.more(45).await;
     let after: Vec<Seen> = recorder
         .seen()
         .into_iter()

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use streamhub_testkit::{NatsServer, eventually};
 use streamhub_wire::hub_time_us;
@@ -123,7 +123,7 @@ async fn a_reader_that_processes_five_of_fifteen_frames_a_second_stays_fresh_by_
     let _ingest = camera(&nats);
     let mut stream = frames(&consumer(&nats).await, "popular", "main").await;
     next(&mut stream).await;
-    let mut ages = Vec::new();
+    let (mut ages, begin) = (Vec::new(), Instant::now());
     for _ in 0..30 {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let frame = next(&mut stream).await;
@@ -139,9 +139,11 @@ async fn a_reader_that_processes_five_of_fifteen_frames_a_second_stays_fresh_by_
         percentile(&mut ages, 95) < Duration::from_millis(500),
         "{ages:?}"
     );
+    // An idle machine is through after six seconds.
+    let most = (begin.elapsed().as_secs_f64() * FPS as f64) as u64 - 10;
     assert!(
-        (40..=80).contains(&stream.skipped()),
-        "{}",
+        (40..=most).contains(&stream.skipped()),
+        "{} of {most}",
         stream.skipped()
     );
 }

@@ -9,6 +9,7 @@ import sys
 import time
 
 import nats
+import nats.errors
 
 PREFIX = "streamhub.default.default"
 
@@ -24,9 +25,13 @@ async def main():
     connection = await nats.connect(url, max_reconnect_attempts=3)
     end = time.monotonic() + float(seconds)
     if way == "pull":
-        ask = {}
+        ask = {"wait": "5s"}
         while time.monotonic() < end:
-            reply = await connection.request(f"{PREFIX}.next.{tail}", json.dumps(ask).encode(), timeout=20)
+            try:
+                reply = await connection.request(f"{PREFIX}.next.{tail}", json.dumps(ask).encode(), timeout=20)
+            except nats.errors.NoRespondersError:  # it has connected, and does not answer yet
+                await asyncio.sleep(0.1)
+                continue
             ask = {"after": tell(reply), "wait": "5s"}
     else:
         frames = await connection.subscribe(f"{PREFIX}.frames.{tail}")
