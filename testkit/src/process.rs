@@ -79,7 +79,12 @@ impl Proc {
         let found = eventually(limit, &what, || {
             // Whether it ended is asked first: what it wrote before its end is then certainly in the files.
             let ended = self.status();
-            let text = self.stdout() + "\n" + &self.stderr();
+            let (stdout, stderr) = (self.stdout(), self.stderr());
+            let text = if ended.is_some() {
+                stdout + "\n" + &stderr
+            } else {
+                whole_lines(&stdout).to_owned() + "\n" + whole_lines(&stderr)
+            };
             match text.lines().find(|line| line.contains(needle)) {
                 Some(line) => Some(Ok(line.to_owned())),
                 None => ended.map(Err),
@@ -165,6 +170,11 @@ impl Drop for Proc {
     }
 }
 
+/// Without a last line that is still being written.
+fn whole_lines(text: &str) -> &str {
+    text.rsplit_once('\n').map_or("", |(lines, _)| lines)
+}
+
 fn read(path: &Path) -> String {
     String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }
@@ -184,6 +194,12 @@ mod tests {
         let mut sleeper = shell("echo ready on 7; exec sleep 60");
         assert_eq!(sleeper.wait_for_line("ready", SOON).unwrap(), "ready on 7");
         assert!(sleeper.is_running());
+    }
+
+    #[test]
+    fn a_line_is_not_found_before_it_is_whole() {
+        let mut writer = shell("printf 'ready on 4'; sleep 0.3; echo 2; exec sleep 60");
+        assert_eq!(writer.wait_for_line("ready", SOON).unwrap(), "ready on 42");
     }
 
     #[test]
