@@ -218,8 +218,10 @@ fn a_driver_that_hangs_is_asked_once_and_keeps_no_other_device_from_being_found(
         asked: Arc::default(),
         wake: Arc::new(Mutex::new(sleeping)),
     };
-    let discovery = Discovery::new(machine.sys(), machine.dev(), driver.clone())
-        .with_patience(Duration::from_millis(300));
+    // So long that a machine that stands still takes no other device for one that hangs.
+    let patience = Duration::from_secs(3);
+    let discovery =
+        Discovery::new(machine.sys(), machine.dev(), driver.clone()).with_patience(patience);
     let look = || {
         let Scan { found, unreadable } = discovery.scan().unwrap();
         let paths: Vec<String> = found.into_iter().map(|found| found.dev_path).collect();
@@ -230,7 +232,7 @@ fn a_driver_that_hangs_is_asked_once_and_keeps_no_other_device_from_being_found(
     assert_eq!(found, ["/dev/video2"]);
     assert_eq!(unreadable[0].found.dev_path, "/dev/video0");
     assert_eq!(unreadable[0].error.kind(), io::ErrorKind::TimedOut);
-    assert!(begin.elapsed() < Duration::from_secs(3));
+    assert!(begin.elapsed() < 5 * patience);
     // It is not waited for again, nor asked again when it is plugged in anew.
     machine.plug(4, usb("1-3", None), 0, "New").unwrap();
     let begin = Instant::now();
@@ -241,12 +243,12 @@ fn a_driver_that_hangs_is_asked_once_and_keeps_no_other_device_from_being_found(
         .plug(6, usb("1-1", Some("A1B2")), 0, "Hung")
         .unwrap();
     assert_eq!(look().1.len(), 1);
-    assert!(begin.elapsed() < Duration::from_millis(300));
+    assert!(begin.elapsed() < patience);
     assert_eq!(driver.asked.load(Ordering::Relaxed), 1);
     // What it says of the device of before does not count.
     wake.send(()).unwrap();
     wake.send(()).unwrap();
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + Duration::from_secs(30);
     while look().0.len() < 3 {
         assert!(Instant::now() < until);
         thread::sleep(Duration::from_millis(5));
@@ -275,7 +277,7 @@ async fn a_change_is_told_soon() {
         tokio::time::sleep(Duration::from_millis(50)).await;
         machine.plug(0, usb("1-1", None), 0, "One").unwrap();
     };
-    let soon = Duration::from_secs(5);
+    let soon = Duration::from_secs(30);
     tokio::time::timeout(soon, async { tokio::join!(changed, plugged) })
         .await
         .unwrap();
