@@ -87,13 +87,10 @@ fn a_forbidden_subject_is_unauthorized() {
 async fn feedback_arrives_on_its_subject_and_an_empty_payload_clears() {
     use futures::StreamExt as _;
     let server = NatsServer::start().unwrap();
-    let mut heard = server
-        .connect()
-        .await
-        .unwrap()
-        .subscribe("streamhub.site.lobby.feedback.>")
-        .await
-        .unwrap();
+    let client = server.connect().await.unwrap();
+    let subject = "streamhub.site.lobby.feedback.>";
+    let mut heard = client.subscribe(subject).await.unwrap();
+    client.flush().await.unwrap();
     for payload in ["{\"x\": 1}", ""] {
         let url = server.url();
         let args = [
@@ -146,7 +143,7 @@ async fn a_running_hub_with_its_own_prefix_is_found_with_and_without_its_name() 
         finished(command.arg("--state-dir").arg(up.state()))
     };
     for hub in [&[][..], &["--hub", "lobby"]] {
-        let (code, out, errors) = run(&["status", "--wait", "2"], hub);
+        let (code, out, errors) = run(&["status", "--wait", "6"], hub);
         assert_eq!(code, 0, "{hub:?}: {errors}");
         assert!(out.contains("door"), "{out}");
 
