@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use far::Far;
 use server::{Pace, Prometheus};
-use streamhub_e2e::{Cluster, Doorway, Faults, Forward, Installation, Namespace, SYSTEM};
+use streamhub_e2e::{Cluster, Doorway, Faults, Forward, Installation, Namespace, SYSTEM, until};
 use streamhub_testkit::{Testcam, eventually, eventually_async};
 use tokio::task::JoinHandle;
 
@@ -272,7 +272,7 @@ async fn alerts_and_queries(pace: Pace) -> Result<()> {
     let _consumer = Consumer::start(&scene.cluster).await?;
     // Rates are made of several scrapes.
     tokio::time::sleep(Duration::from_secs(15)).await;
-    let table = scene.prometheus.table();
+    let table = until(Duration::from_mins(1), || scene.prometheus.table());
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("prometheus.md");
     let text = match &table {
         Ok(table) => table.clone(),
