@@ -272,11 +272,9 @@ async fn after_nats_was_restarted_readers_have_ten_seconds_to_come_back() {
     // This reader never comes back.
     drop(recorder);
     nats.restart().unwrap();
+    // Of the ten seconds enough must be left for a busy machine.
     ingest.wait_ready();
-    ingest.wait_for("frames again", |status| {
-        status.renditions["main"].fps > 20.0
-    });
-    let (count, seconds) = published_in(&ingest, "main", 4).await;
+    let (count, seconds) = published_in(&ingest, "main", 3).await;
     assert!(
         is_about(count, 25.0, seconds),
         "{count} frames in {seconds} s"
@@ -310,7 +308,14 @@ async fn one_watched_rendition_keeps_the_decoder_running_and_the_other_idles() {
     let decoded = || metric(&ingest, "streamhub_access_units_decoded_total");
     let received = || metric(&ingest, "streamhub_access_units_total");
     // The first two key frames show that it has some.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let rests = || async {
+        let before = decoded();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        (decoded() - before <= 4).then_some(())
+    };
+    eventually_async(PATIENCE, "only key frames to be decoded", rests)
+        .await
+        .unwrap();
     let (before, came, begin) = (decoded(), received(), Instant::now());
     tokio::time::sleep(Duration::from_secs(5)).await;
     let (idle, came, seconds) = (
