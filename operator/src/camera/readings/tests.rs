@@ -182,8 +182,11 @@ fn a_pod_without_a_running_process_is_not_asked() {
 
 #[tokio::test]
 async fn one_that_is_known_to_be_silent_holds_up_no_other() {
+    // The port is always the same, so each run of the tests has addresses of its own.
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let addresses = ["66", "67"].map(|part| format!("127.{part}.{high}.{low}"));
     // It connects, and answers nothing.
-    let silent = TcpListener::bind(("127.66.0.1", names::HTTP_PORT)).await;
+    let silent = TcpListener::bind((addresses[0].as_str(), names::HTTP_PORT)).await;
     let silent = silent.unwrap();
     let queue = || Queue::new(1, QueueMetrics::default());
     let (first, further) = (queue(), queue());
@@ -191,10 +194,10 @@ async fn one_that_is_known_to_be_silent_holds_up_no_other() {
     let shared = Arc::get_mut(&mut context).unwrap();
     (shared.readings, shared.retries) = (first.asker(), further.asker());
     let world = shared.world.get_mut().unwrap();
-    for (name, address) in [("door", "127.66.0.1"), ("gate", "127.66.0.2")] {
+    for (name, address) in ["door", "gate"].into_iter().zip(&addresses) {
         world.set_camera(camera(name, "source: {test: {}}"), Told::Watch);
         let mut pod = running(pod_of(world, name, "1"), false);
-        pod.status.as_mut().unwrap().pod_ip = Some(address.to_owned());
+        pod.status.as_mut().unwrap().pod_ip = Some(address.clone());
         world.set_pod(pod, Told::Watch);
     }
     let memory = |name| context.memories.of(&key(name));
