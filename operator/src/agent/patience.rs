@@ -72,7 +72,8 @@ mod tests {
     #[tokio::test]
     async fn what_hangs_is_left_alone_and_nothing_more_is_begun() {
         let mut patience = Patience {
-            within: Duration::from_millis(50),
+            // What does not hang is through by then on a busy machine too.
+            within: Duration::from_secs(5),
             late: None,
         };
         assert_eq!(patience.run(|| 1).await.unwrap(), 1);

@@ -383,7 +383,13 @@ mod tests {
             let late = FIRST_WORD + Duration::from_secs(1);
             let early = tokio::time::timeout(late, pictured.changed()).await;
             assert!(early.is_err(), "{:#?}", *pictured.borrow());
-            assert_eq!(kubelet.resources(), 2, "devices do not wait for it");
+            let offered = async {
+                while kubelet.resources() != 2 {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            let offered = tokio::time::timeout(Duration::from_secs(20), offered).await;
+            assert!(offered.is_ok(), "devices do not wait for it");
             listed.send_replace(Some(before.clone()));
             let told = pictured.wait_for(Option::is_some);
             let told = tokio::time::timeout(Duration::from_secs(20), told).await;

@@ -184,7 +184,14 @@ async fn an_object_that_is_refused_keeps_no_other_from_being_written() {
     desk.show(&[1, 2], Some("shop/cam-door"));
     assert_eq!(words(&desk.writes().await), ["status"]);
     desk.api.with(|store| store.refused = None);
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    let written = async {
+        while desk.api.with(|store| store.writes.len()) < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), written)
+        .await
+        .unwrap();
     assert_eq!(words(&desk.writes().await), ["create", "status"]);
 }
 
