@@ -44,7 +44,11 @@ impl Recorder {
             .expect("connected");
         let subject = prefix().frames(&token(camera), &token(rendition));
         let mut messages = client.subscribe(subject).await.expect("subscribed");
-        client.flush().await.expect("connected");
+        // What comes back from the server was said after that, and it listens in order. A flush would only send it.
+        let echo = client.new_inbox();
+        let mut back = client.subscribe(echo.clone()).await.expect("subscribed");
+        client.publish(echo, Bytes::new()).await.expect("sent");
+        back.next().await.expect("connected");
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let record = Arc::clone(&seen);
         let task = tokio::spawn(async move {
