@@ -206,7 +206,9 @@ async fn an_operator_that_dies_after_each_write_gets_there_all_the_same() -> Res
         "it died {deaths} times, of {} writes: {writes:#?}",
         writes.len()
     );
-    for Write { verb, resource, .. } in writes {
+    // Who has just begun has no event to repeat.
+    let lasting = writes.iter().filter(|write| write.resource != "events");
+    for Write { verb, resource, .. } in lasting {
         ensure!(
             disturbed.record.died_of(verb, resource),
             "it did not die of {verb} {resource}: {:#?}",
