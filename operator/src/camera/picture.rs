@@ -226,7 +226,8 @@ fn running(pod: &PodFacts, reading: Option<&Reading>) -> Picture {
     let Some(said) = &reading.said else {
         let mut picture = plain(if ready { "Streaming" } else { "Starting" });
         picture.ready = ready;
-        if reading.failed >= ASKED {
+        // Of before it became ready it is to be asked again.
+        if reading.failed >= ASKED && reading.ready == pod.ready {
             "StatusUnreachable".clone_into(&mut picture.reason);
             picture.message = format!("its pod does not answer: {}", reading.error);
         }

@@ -248,7 +248,12 @@ fn keep(
             news
         }
         Err(error) => {
-            reading.failed = old.as_ref().map_or(0, |old| old.failed) + 1;
+            // A process that took long to listen is not one that does not answer.
+            let failed = old
+                .as_ref()
+                .filter(|_| !flipped)
+                .map_or(0, |old| old.failed);
+            reading.failed = failed + 1;
             // What it said while it was ready is not what it would say now.
             reading.said = old.and_then(|old| old.said).filter(|_| !flipped);
             tracing::debug!(pod = pod.uid, error, "can't read the status of a pod");

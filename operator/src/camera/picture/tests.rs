@@ -84,13 +84,20 @@ fn what_another_pod_said_is_not_believed() {
 #[test]
 fn a_pod_that_never_answered_is_named_whether_the_kubelet_finds_it_ready_or_not() {
     for (ready, state) in [(false, "Starting"), (true, "Streaming")] {
-        let reason = |failed| {
+        let world = world(|pod| running(pod, ready));
+        let asked_while = |ready, failed| {
             let mut memory = heard(Err(failed));
-            memory.reading.as_mut().unwrap().error = "no answer".to_owned();
-            drawn(&world(|pod| running(pod, ready)), &memory)
+            let reading = memory.reading.as_mut().unwrap();
+            "no answer".clone_into(&mut reading.error);
+            reading.ready = ready;
+            drawn(&world, &memory)
         };
-        assert_eq!(short(&reason(ASKED - 1)), (state, "", ready, false));
-        let drawn = reason(ASKED);
+        let now = world.pod(&key("door")).unwrap().ready;
+        let before = if ready { None } else { Some(1) };
+        for hopeful in [asked_while(now, ASKED - 1), asked_while(before, 9)] {
+            assert_eq!(short(&hopeful), (state, "", ready, false));
+        }
+        let drawn = asked_while(now, ASKED);
         assert_eq!(short(&drawn), (state, "StatusUnreachable", ready, false));
         assert_eq!(drawn.message, "its pod does not answer: no answer");
     }
