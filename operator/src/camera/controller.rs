@@ -227,8 +227,9 @@ async fn tell(
         let refused = refused.filter(|(version, _)| *version == camera.version);
         let at = refused.map(|(_, at)| *at + REFUSED_AGAIN);
         let at = at.filter(|at| *at > now.instant);
-        // On its way to `Ready`, or to a reason why not.
-        let passes = !picture.ready && picture.reason.is_empty();
+        // On its way to `Ready`, or to a reason why not. That it is no longer what it says is news.
+        let nothing_said = !camera.has("Ready") && camera.status.reason.is_none();
+        let passes = !picture.ready && picture.reason.is_empty() && nothing_said;
         let budget = || {
             if passes {
                 memory.budget.next_passing(now.instant)
@@ -309,5 +310,47 @@ fn announce(context: &Context, observed: &Observed, picture: &Picture) {
         context.events.normal(camera, &picture.reason, note);
     } else {
         context.events.warning(camera, &picture.reason, note);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::camera::faults::operator;
+    use crate::fake_api::{FakeApi, place};
+    use crate::samples::{NAMESPACE, key, pod_of, running};
+    use crate::world::Told;
+
+    #[tokio::test]
+    async fn what_comes_on_the_way_to_ready_does_not_keep_it_waiting() {
+        let api = FakeApi::default();
+        let context = operator(&api);
+        let (door, here) = (key("door"), place("cameras", NAMESPACE, "door"));
+        let object = json!({"apiVersion": "streamhub.dev/v1alpha1", "kind": "Camera",
+            "metadata": {"name": "door"}, "spec": {"source": {"test": {}}}});
+        let object = api.with(|store| store.put(here.clone(), object));
+        let memory = context.memories.of(&door);
+        let uid = object["metadata"]["uid"].as_str().unwrap().to_owned();
+        lock(&memory).about = (uid, 1);
+        // The incarnation, and another.
+        for _ in 0..2 {
+            lock(&memory).budget.spend(Instant::now());
+        }
+        let pod = {
+            let mut world = lock(&context.world);
+            world.set_camera(serde_json::from_value(object).unwrap(), Told::Watch);
+            pod_of(&world, "door", "1")
+        };
+        let mut states = Vec::new();
+        for ready in [false, true] {
+            let pod = running(pod.clone(), ready);
+            lock(&context.world).set_pod(pod, Told::Watch);
+            Cameras(Arc::clone(&context)).work(door.clone()).await;
+            let state = |object: &Value| object["status"]["state"].clone();
+            states.push(api.with(|store| state(&store.objects[&here])));
+        }
+        assert_eq!(states, [Value::Null, "Streaming".into()]);
     }
 }
