@@ -33,6 +33,22 @@ fn who_claims_the_same_is_looked_at_together() {
 }
 
 #[test]
+fn pods_beside_each_other_share_what_they_want_of_a_node() {
+    let mut world = World::default();
+    for name in ["a", "b", "c"] {
+        world.set_camera(camera(name, "source: {test: {}}"), Told::Watch);
+        let mut pod = pod_of(&world, name, "1");
+        let room = if name == "c" { "hall" } else { "yard" };
+        let wanted = [("room".to_owned(), room.to_owned())].into();
+        pod.spec.as_mut().unwrap().node_selector = Some(wanted);
+        world.set_pod(pod, Told::Watch);
+    }
+    let wishes = |name| &world.pod(&key(name)).unwrap().wishes;
+    assert!(Arc::ptr_eq(wishes("a"), wishes("b")));
+    assert_ne!(wishes("b"), wishes("c"));
+}
+
+#[test]
 fn a_camera_that_moves_to_another_hub_touches_both() {
     let mut world = World::default();
     world.set_camera(camera_at("a", "source: {test: {}}", 1, 1), Told::Watch);

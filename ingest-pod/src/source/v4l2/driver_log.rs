@@ -159,6 +159,7 @@ mod tests {
         let log = DriverLog::of(&element);
         say(SOURCE, &element, "ignoring driver timestamps");
         drop(log);
+        assert!(!elements().contains_key("v4l2src21"));
         assert!(!DriverLog::of(&element).take(Said::GivenUp));
     }
 }
