@@ -1,11 +1,12 @@
 //! The device itself: whether it is there, may be opened and captures, and its controls.
 
+use linuxvideo::Device;
 use linuxvideo::controls::{Cid, ControlFlags, CtrlType};
-use linuxvideo::{CapabilityFlags, Device};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::io;
 use streamhub_crds::{ControlName, ControlValue};
+use streamhub_devices::Role;
 
 use super::controls::{Control, Kind, plan};
 use crate::fault::Fault;
@@ -21,8 +22,7 @@ pub fn open(path: &str) -> Result<Device, Fault> {
     let capabilities = device
         .capabilities()
         .map_err(|error| cannot_open(path, &error))?;
-    let capture = CapabilityFlags::VIDEO_CAPTURE | CapabilityFlags::VIDEO_CAPTURE_MPLANE;
-    if capabilities.device_capabilities().intersects(capture) {
+    if let Role::Capture(_) = Role::of(capabilities.device_capabilities()) {
         return Ok(device);
     }
     Err(Fault::transient(
