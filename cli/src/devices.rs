@@ -25,7 +25,14 @@ pub fn run(args: &DevicesArgs) -> anyhow::Result<Exit> {
             state_dir: args.state_dir.clone(),
             ..PlaceArgs::default()
         };
-        let users = users::all(running(&place));
+        let ups = running(&place);
+        if let (Some(folder), []) = (&args.state_dir, ups.as_slice()) {
+            let folder = folder.display();
+            eprintln!(
+                "--state-dir {folder}: no streamhub up runs there, or you may not read it; Cameras are not named"
+            );
+        }
+        let users = users::all(ups);
         match args.output {
             Format::Json => list::objects(&shown, &users),
             Format::Human => {
