@@ -1,9 +1,10 @@
 //! NATS, the operator, and what Kubernetes is made of are away for a while: cameras go on.
 
+use std::fmt::Write as _;
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use streamhub_e2e::{Camera, Cluster, Faults, Namespace, Operator, SYSTEM, until};
 
 use crate::support::{SOON, Streaming, TEST_PICTURE, install};
@@ -189,16 +190,20 @@ async fn an_operator_that_is_throttled_waits_and_goes_on() -> Result<()> {
     let before = throttled()?;
     let jail = Jail(cluster.clone());
     cluster.apply("default", JAIL)?;
-    // The API server takes a moment to lay its lanes out anew: some cameras still pass.
+    // A lane without room still lets a single request pass while no other is there: several cameras at once ask for more.
     let mut cameras = Vec::new();
     until(SOON, || {
-        let name = format!("gate{}", cameras.len());
-        cameras.push(Camera::apply(
-            &cluster,
-            namespace.name(),
-            &name,
-            TEST_PICTURE,
-        )?);
+        let mut documents = String::new();
+        for _ in 0..8 {
+            let name = format!("gate{}", cameras.len());
+            writeln!(
+                documents,
+                "---\n{{apiVersion: streamhub.dev/v1alpha1, kind: Camera, metadata: {{name: {name}}}, \
+                 spec: {{{TEST_PICTURE}, enabled: false}}}}"
+            )?;
+            cameras.push(Camera::of(&cluster, namespace.name(), &name));
+        }
+        cluster.apply(namespace.name(), &documents)?;
         sleep(Duration::from_secs(1));
         ensure!(throttled()? > before, "nothing was refused");
         Ok(())
@@ -206,8 +211,11 @@ async fn an_operator_that_is_throttled_waits_and_goes_on() -> Result<()> {
     door.goes_on().await?;
     drop(jail);
     for camera in &cameras {
-        camera.is_ready_within(SOON)?;
+        camera.says("Disabled", "Disabled", SOON)?;
     }
+    let first = cameras.first().context("no camera")?;
+    first.change(TEST_PICTURE)?;
+    first.is_ready_within(SOON)?;
     ensure!(
         door.camera.is_ready_within(SOON)? == door.pod,
         "the pod was replaced"
