@@ -134,7 +134,10 @@ fn devices_are_given_to_pods_of_cameras_only_and_described_by_their_own_node() -
         ensure!(words.contains("for pods of Cameras only"), "{words}");
     }
     cluster.create(namespace.name(), &pod("cpu"))?;
-    an_agent_writes_of_its_own_node_and_not_who_may_use_a_device(&cluster)
+    let shown = an_agent_writes_of_its_own_node_and_not_who_may_use_a_device(&cluster);
+    let delete = ["delete", "videodevice", DEVICE, "--ignore-not-found"];
+    cluster.kubectl(&delete)?;
+    shown
 }
 
 fn an_agent_writes_of_its_own_node_and_not_who_may_use_a_device(cluster: &Cluster) -> Result<()> {

@@ -14,7 +14,7 @@ const ROOM: f64 = 100.0 * MEGABYTE;
 /// A camera that exists streams in this time, however many others do not answer. To ask 5,000 that do not, 256 at a time
 /// for a second each, takes longer.
 const SOON: Duration = Duration::from_secs(15);
-/// For each camera, from its pod to rest. Four to six are made: its pod, its status a few times, two events.
+/// For each camera, from its pod to rest. Six or so are made: its pod, its status a few times, three events.
 const MOST_REQUESTS: f64 = 30.0;
 const REST: Duration = Duration::from_mins(2);
 
@@ -103,6 +103,13 @@ fn reconciled(number: usize) -> Result<()> {
     println!("  a real camera streams after {among:.1?}, without the others after {alone:.1?}");
     ensure!(among < SOON, "a real camera waited for {among:?}");
 
+    // Each is asked three times, with more and more between.
+    until(limit, "all silent pods named", || {
+        sleep(Duration::from_secs(10));
+        let reasons = "jsonpath={.items[*].status.reason}";
+        let reasons = cluster.kubectl(&["get", "cameras", "-n", many.name(), "-o", reasons])?;
+        Ok(reasons.matches("StatusUnreachable").count() == number)
+    })?;
     until(limit, "no write in half a minute", || {
         let quiet = Audit::from_now()?.context("no audit log")?;
         sleep(Duration::from_secs(30));
