@@ -14,7 +14,7 @@ const ROOM: f64 = 100.0 * MEGABYTE;
 /// A camera that exists streams in this time, however many others do not answer. To ask 5,000 that do not, 256 at a time
 /// for a second each, takes longer.
 const SOON: Duration = Duration::from_secs(15);
-/// For each camera, from its pod to rest. Six or so are made: its pod, its status a few times, three events.
+/// For each camera, from its pod to rest. Eight or so are made: its pod, its status a few times, three events.
 const MOST_REQUESTS: f64 = 30.0;
 const REST: Duration = Duration::from_mins(2);
 
